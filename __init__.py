@@ -1,0 +1,1 @@
+"""linewarden: the lifecycle of WhatsApp connections as an event-sourced state machine."""

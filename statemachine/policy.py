@@ -1,0 +1,156 @@
+"""Policies: how patient a line is. Data only, by preset and by name of what is overridden.
+
+A policy is part of an account's state: `claimed` and `service_started` carry the overrides, so a
+replay decides with the numbers that were in force and needs no configuration file.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+
+from .errors import InputError
+
+NS = 1_000_000_000
+"""Nanoseconds in a second: every instant and every span inside the machine is an integer of them."""
+
+UNKNOWN_CLOSES_MAX = 12
+"""Closes of class unknown without a stable connection between, before a line is given up."""
+
+Number = int | float
+
+
+class PolicyError(InputError):
+    """The policy is not understood."""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every number is in seconds unless its name says otherwise; the design, §3.3, is their source."""
+
+    preset: Literal["default", "openclaw", "zeroclaw"] = "default"
+    initial_s: Number = 2
+    factor: Number = 1.8
+    max_s: Number = 30
+    jitter: Number = 0.25
+    fast_attempts: int = 12
+    after: Literal["probe", "give_up"] = "probe"
+    probe_s: Number = 300
+    relink: Literal["operator", "auto"] = "operator"
+    stability_s: Number = 60
+    connect_deadline_s: Number = 60
+    handover_s: Number = 15
+    reply_deadline_s: Number = 300
+    send_deadline_s: Number = 90
+    resend_s: Number = 30
+    pairing_s: Number = 180
+    held_max_account: int = 64
+    held_max_total: int = 1024
+    silence_s: Number = 300
+    app_silence_s: Number | None = None
+    outdated_hold_s: Number = 3600
+    ban_default_s: Number = 3600
+    gap_notice_s: Number = 600
+    durable_outbox: bool = False
+
+    def delay(self, attempt: int) -> int:
+        """Nanoseconds to wait before dial number `attempt` (1, 2, …) of the fast ladder.
+
+        The power is a product of single multiplications: these are exact to the last bit on every
+        platform, which a library's `pow` is not, and a replay must agree with the record.
+        """
+        span = float(self.initial_s)
+        for _ in range(attempt - 1):
+            span *= float(self.factor)
+            if span >= self.max_s:
+                break
+        return round(min(float(self.max_s), span) * NS)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "openclaw": {"after": "give_up"},
+    "zeroclaw": {
+        "initial_s": 3,
+        "factor": 2,
+        "max_s": 300,
+        "jitter": 0,
+        "fast_attempts": 10,
+        "after": "give_up",
+    },
+}
+
+_POSITIVE = (
+    "initial_s max_s fast_attempts probe_s stability_s connect_deadline_s handover_s "
+    "reply_deadline_s send_deadline_s resend_s pairing_s held_max_account held_max_total "
+    "silence_s outdated_hold_s ban_default_s gap_notice_s"
+).split()
+_SPAN_MAX_S = 10 * 365 * 86_400
+
+
+def policy_of(overrides: dict[str, Any] | None) -> Policy:
+    """The policy of a preset with overrides; raises `PolicyError` that names the field."""
+    given = {name: _number(value) for name, value in (overrides or {}).items()}
+    preset = given.get("preset", "default")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise PolicyError(
+            f"policy preset {preset!r} is unknown", hint="use default, openclaw or zeroclaw"
+        )
+    try:
+        policy = msgspec.convert({**PRESETS[preset], **given}, Policy)
+    except msgspec.ValidationError as error:
+        raise PolicyError(
+            f"policy: {error}", hint="field names and types are those of Policy"
+        ) from None
+    _check(policy)
+    return policy
+
+
+def overrides_of(policy: Policy) -> dict[str, Any]:
+    """What has to be recorded of a policy: preset and overrides, decimals as text (no floats)."""
+    base = msgspec.convert({**PRESETS[policy.preset], "preset": policy.preset}, Policy)
+    changed: dict[str, Any] = {} if policy.preset == "default" else {"preset": policy.preset}
+    for name in Policy.__struct_fields__:
+        value = getattr(policy, name)
+        if value != getattr(base, name):
+            changed[name] = str(value) if isinstance(value, float) else value
+    return changed
+
+
+@cache
+def recorded_policy(canonical: tuple[tuple[str, Any], ...]) -> Policy:
+    """One shared `Policy` for each set of overrides: a hundred thousand accounts hold one."""
+    return policy_of(dict(canonical))
+
+
+def span(value: int | str | float) -> int:
+    """Nanoseconds of a number of seconds; decimals may come as text, as records hold them."""
+    if isinstance(value, int):
+        return value * NS
+    return int((Decimal(str(value)) * NS).to_integral_value())
+
+
+def _number(value: Any) -> Any:
+    """Records hold decimals as text: turn those back into numbers, leave words alone."""
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+        return float(value)
+    return value
+
+
+def _check(policy: Policy) -> None:
+    for name in _POSITIVE:
+        value = getattr(policy, name)
+        if not 0 < value <= _SPAN_MAX_S:
+            raise PolicyError(
+                f"policy: {name} must be above 0 and at most {_SPAN_MAX_S}",
+                hint=f"leave {name} out to take the preset's",
+            )
+    if not 1 <= policy.factor <= 100 or not 0 <= policy.jitter <= 1:
+        raise PolicyError(
+            "policy: factor must be from 1 to 100 and jitter from 0 to 1",
+            hint="a factor under 1 would dial ever faster",
+        )
+    if policy.app_silence_s is not None and not 0 < policy.app_silence_s <= _SPAN_MAX_S:
+        raise PolicyError("policy: app_silence_s must be above 0", hint="null switches it off")
