@@ -1,0 +1,1 @@
+"""Pure decisions: states, stimuli, the transition table, policies, identity and replies."""

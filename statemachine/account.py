@@ -15,6 +15,7 @@ from .closes import CloseClass
 from .identity import Identity
 from .lifecycle import State, Phase
 from .policy import Policy, recorded_policy
+from .stimuli import TimerName
 
 RETIRED_MAX = 1024
 """Older controllers that are remembered; a reply captured on one before them is refused."""
@@ -63,7 +64,7 @@ class Lingering(msgspec.Struct, frozen=True):
     """Sockets and dials of a controller that are not known to be over."""
 
     holder: str
-    sockets: tuple[int, ...]
+    sockets: list[int]
 
 
 class Reply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,11 +145,13 @@ class Account(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 FIELDS = Account.__struct_fields__
-TIMERS = tuple(name[:-3] for name in FIELDS if name.endswith("_at") and name != "opened_at")
-"""The timers of a controller, by name."""
+TIMERS: tuple[TimerName, ...] = (
+    "retry", "hold", "connect_deadline", "pairing", "stability", "handover", "silence", "gap_notice",
+)  # fmt: skip
+"""The timers of a controller; each is the field of its name with `_at`."""
 
-REPLY_TIMERS = ("reply_deadline", "resend", "send_deadline")
-"""The timers of a reply, by name."""
+REPLY_TIMERS: tuple[TimerName, ...] = ("reply_deadline", "resend", "send_deadline")
+"""The timers of a reply, in the same way."""
 
 _VALUES: dict[str, Any] = {
     "state": State,
@@ -171,12 +174,12 @@ _MAPS: dict[str, Any] = {
 
 def delta(before: Account, after: Account) -> dict[str, Any]:
     """The least changes that lead from one state to the other; maps by changed key."""
-    changes: dict[str, Any] = {}
     pairs = zip(FIELDS, msgspec.structs.astuple(before), msgspec.structs.astuple(after), strict=True)
-    for name, old, new in pairs:
-        if old is not new and old != new:
-            changes[name] = _map_delta(old or {}, new) if name in _MAPS else new
-    return changes
+    return {
+        name: _map_delta(old or {}, new) if name in _MAPS else new
+        for name, old, new in pairs
+        if old is not new and old != new
+    }
 
 
 def _map_delta(old: dict[str, Any], new: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -193,7 +196,7 @@ def evolve(account: Account, changes: dict[str, Any]) -> Account:
     Pure: the given account is not touched. Raises `msgspec.ValidationError` for changes that no
     account has; a record that was hashed as it was decided has none.
     """
-    after: Account = account.__copy__()
+    after: Account = msgspec.structs.replace(account)
     for name, value in changes.items():
         if value is not None:
             if name in _VALUES:
@@ -214,16 +217,16 @@ def _merged(old: dict[str, Any] | None, changes: dict[str, Any], kind: Any) -> d
     return merged
 
 
-def pending_timers(account: Account) -> dict[tuple[str, str | None], int]:
-    """All timers that are set, `(timer, reply or None)` to the instant (UTC ns) they are due."""
-    due: dict[tuple[str, str | None], int] = {}
-    for name in TIMERS:
-        at = getattr(account, name + "_at")
-        if at is not None:
-            due[name, None] = at
-    for key, reply in (account.replies or {}).items():
-        for name in REPLY_TIMERS:
-            at = getattr(reply, name + "_at")
-            if at is not None:
-                due[name, key] = at
+def due_of(account: Account, timer: TimerName, reply: str | None) -> int | None:
+    """When a timer is due (UTC ns); None where it is not set."""
+    holder = account if reply is None else (account.replies or {}).get(reply)
+    due: int | None = getattr(holder, timer + "_at", None)
     return due
+
+
+def pending_timers(account: Account) -> dict[tuple[TimerName, str | None], int]:
+    """All timers that are set, `(timer, reply or None)` to the instant (UTC ns) they are due."""
+    asked: list[tuple[TimerName, str | None]] = [(name, None) for name in TIMERS]
+    asked += [(name, key) for key in account.replies or () for name in REPLY_TIMERS]
+    found = {(name, key): due_of(account, name, key) for name, key in asked}
+    return {key: due for key, due in found.items() if due is not None}

@@ -39,7 +39,7 @@ def _hold(d: Draft) -> None:
 
 def _handover(d: Draft) -> None:
     """Asking was not enough: the old sockets are closed by force, and waited for no longer."""
-    for name, known in (d.a.lingering or {}).items():
+    for name, known in sorted((d.a.lingering or {}).items()):
         if name != d.a.controller:
             d.effects.extend(CloseSocket(name, number, force=True) for number in known.sockets)
     _dial_or_wait(d, "handover")
@@ -90,5 +90,3 @@ _DUE = {
     "silence": _silence,
     "gap_notice": _gap_notice,
 }
-
-

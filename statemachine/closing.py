@@ -25,7 +25,7 @@ _DEFINITE = (Closed, DialFailed, WorkerDied)
 def decide_close(d: Draft) -> None:
     """Decide on a close that was observed on the wire."""
     a, stimulus = d.a, d.stimulus
-    kind = classify(stimulus)
+    kind = _class_of(d)
     if not d.newest:
         _close_of_elder(d)
         return
@@ -43,6 +43,14 @@ def decide_close(d: Draft) -> None:
     else:
         a.socket = max(a.socket, stimulus.socket or 0)
         apply(d, kind, "close")
+
+
+def _class_of(d: Draft) -> CloseClass:
+    """The class of the close; in the pairing window a 401 is no logout but a restart."""
+    window = d.a.window
+    if window is not None and d.at <= window.until and is_pairing_401(d.stimulus):
+        return CloseClass.RESTART
+    return classify(d.stimulus)
 
 
 def _close_of_elder(d: Draft) -> None:
@@ -70,7 +78,13 @@ def _echo(d: Draft, kind: CloseClass) -> None:
     a, last = d.a, d.a.close
     assert last is not None
     a.close = msgspec.structs.replace(last, at=d.at)
+    if isinstance(d.stimulus, _DEFINITE):
+        _socket_is_over(d)
     if kind.severity <= last.kind.severity or not _may_upgrade(d, kind):
+        d.move("close.echo")
+        return
+    if a.hold is not None and _effective(d, kind) == _OWN_DOING:
+        _close_again(d)  # no retry: a hold is stronger than everything but its end
         d.move("close.echo")
         return
     a.attempt = max(0, a.attempt - last.attempts)
@@ -89,10 +103,7 @@ def _may_upgrade(d: Draft, kind: CloseClass) -> bool:
 
 
 def _effective(d: Draft, kind: CloseClass) -> str:
-    """The class after the pairing window and our own doing have had their say."""
-    window = d.a.window
-    if window is not None and d.at <= window.until and is_pairing_401(d.stimulus):
-        return CloseClass.RESTART.value
+    """The class after our own doing has had its say."""
     if kind is CloseClass.REPLACED and not d.a.own_doing and _is_own_doing(d):
         return _OWN_DOING
     return kind.value
@@ -143,7 +154,7 @@ def _socket_is_over(d: Draft) -> None:
 def _close_again(d: Draft) -> None:
     """It was our own doing, once a controller: the old sockets are asked to close again."""
     d.a.own_doing = True
-    for name, known in (d.a.lingering or {}).items():
+    for name, known in sorted((d.a.lingering or {}).items()):
         if name != d.a.controller:
             d.effects.extend(CloseSocket(name, number) for number in known.sockets)
 
@@ -153,7 +164,7 @@ def _retry_or_give_up(d: Draft, effective: str, how: str) -> None:
     _socket_is_over(d)
     if d.a.phase is Phase.PAIRING:
         if d.policy.relink != "auto":
-            d.a.cause = effective
+            d.a.cause = "unknown" if effective == "unknown" else "transient"
             end(d, "pairing_failed", reason="pairing_failed", notice="pairing_failed")
             return
         effective = "transient"
@@ -177,8 +188,10 @@ def retry(
         a.close = msgspec.structs.replace(a.close, attempts=1, unknowns=int(unknown))
     d.move(trigger)
     d.leave_connection()
-    a.hold_at = None
-    a.retry_at = d.at if at_once else d.at + d.ladder(attempt)
+    if a.hold is not None:
+        a.hold_at = max(a.hold.until, d.at)  # nothing dials inside a hold
+    else:
+        a.retry_at = d.at if at_once else d.at + d.ladder(attempt)
 
 
 def lose(d: Draft, trigger: str, exhausted: str, *, at_once: bool = False) -> None:
@@ -195,7 +208,10 @@ def _restart(d: Draft, how: str) -> None:
     d.a.cause = "restart"
     d.move(how + ".restart")
     d.leave_connection()
-    d.a.retry_at = d.at
+    if d.a.hold is not None:
+        d.a.hold_at = max(d.a.hold.until, d.at)
+    else:
+        d.a.retry_at = d.at
 
 
 def _hold(d: Draft, kind: str, how: str) -> None:

@@ -70,6 +70,9 @@ def _is_stale_socket(d: Draft) -> bool:
 
 def _open(d: Draft, socket: int) -> None:
     a = d.a
+    if socket != a.socket and a.socket_state in ("closing", "dialing"):
+        assert a.controller is not None
+        d.linger(a.controller, a.holder or "", a.socket)
     d.leave_connection()
     a.socket = socket
     a.socket_state = "open"
@@ -220,11 +223,10 @@ def decide_identity(d: Draft, observed: IdentityObserved) -> None:
 def decide_linked(d: Draft, linked: IdentityLinked) -> None:
     """The map's newest entry for a form counts; it completes identities wherever they are read."""
     links = dict(d.a.links or {})
-    for form, other in ((linked.pn, linked.lid), (linked.lid, linked.pn)):
-        links.pop(form, None)
-        links[form] = other
+    # In sorted order, as a record's keys stand: a fold of the log must forget the same ones.
+    links.update(sorted({linked.pn: linked.lid, linked.lid: linked.pn}.items()))
     while len(links) > LINKS_MAX:
-        del links[next(iter(links))]
+        del links[next(form for form in links if form not in (linked.pn, linked.lid))]
     d.a.links = links
     if d.newest:
         d.move("identity_linked")

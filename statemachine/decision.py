@@ -74,9 +74,7 @@ HANDLERS: dict[type[st.Stimulus], Handler] = {
 """What decides on each stimulus."""
 
 
-def decide(
-    account: Account, stimulus: st.Stimulus, step: Step = step
-) -> tuple[Outcome, Account]:
+def decide(account: Account, stimulus: st.Stimulus, step: Step = step) -> tuple[Outcome, Account]:
     """The outcome of a stimulus, and the state after it: that which `evolve` makes of the outcome.
 
     `step` reads the table: by the machine of `transitions`, or compiled for a fast replay.

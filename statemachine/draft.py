@@ -6,12 +6,14 @@ the next state can't disagree.
 
 from __future__ import annotations
 
+import msgspec
+
 from .account import Account, Lingering, delta
 from .lifecycle import ENDS, Phase, State
 from .machine import Step
 from .outcome import CloseSocket, Dial, Effect, Notify, Outcome, Settled
 from .policy import Policy, span
-from .stimuli import Stimulus
+from .stimuli import ServiceStopped, Stimulus
 
 _ENDS = frozenset(ENDS)
 
@@ -23,7 +25,7 @@ class Draft:
 
     def __init__(self, account: Account, stimulus: Stimulus, step: Step) -> None:
         self.before = account
-        self.a: Account = account.__copy__()
+        self.a: Account = msgspec.structs.replace(account)
         self.stimulus = stimulus
         self.at = stimulus.at
         self.policy: Policy = account.policy
@@ -116,7 +118,7 @@ class Draft:
         lingering = dict(self.a.lingering or {})
         known = lingering.get(controller)
         sockets = {*known.sockets, socket} if known else {socket}
-        lingering[controller] = Lingering(holder, tuple(sorted(sockets)))
+        lingering[controller] = Lingering(holder, sorted(sockets))
         self.a.lingering = lingering
 
     def confirm(self, controller: str, socket: int | None, *, every: bool = False) -> None:
@@ -125,7 +127,7 @@ class Draft:
         if known is None:
             return
         gone = known.sockets[-1] if socket is None else socket
-        rest = () if every else tuple(number for number in known.sockets if number != gone)
+        rest = [] if every else [number for number in known.sockets if number != gone]
         lingering = dict(self.a.lingering or {})
         if rest:
             lingering[controller] = Lingering(known.holder, rest)
@@ -141,9 +143,7 @@ class Draft:
     def finish(self) -> tuple[Outcome, Account]:
         """The outcome and the state after it."""
         self._watch_the_gap()
-        outcome = Outcome(
-            self.rule, delta(self.before, self.a), tuple(self.effects), self.settled
-        )
+        outcome = Outcome(self.rule, delta(self.before, self.a), self.effects, self.settled)
         return outcome, self.a
 
     def _watch_the_gap(self) -> None:
@@ -159,4 +159,5 @@ class Draft:
         elif self.before.live:
             a.gap_since = self.at
             a.gap_told = False
-            a.gap_notice_at = self.due(self.policy.gap_notice_s)
+            if not isinstance(self.stimulus, ServiceStopped):  # a stopped service has no timers
+                a.gap_notice_at = self.due(self.policy.gap_notice_s)

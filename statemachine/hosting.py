@@ -96,13 +96,10 @@ def decide_stopped(d: Draft, stopped: ServiceStopped) -> None:
         return
     replies.recover(d)
     d.close_socket(asked=True)
-    for name, known in (a.lingering or {}).items():
+    for name, known in sorted((a.lingering or {}).items()):
         if known.holder == stopped.holder and name != a.controller:
             d.effects.extend(CloseSocket(name, number) for number in known.sockets)
     d.move("service_stopped")
     if not d.ended:
         d.leave_connection()
     a.retry_at = a.hold_at = a.gap_notice_at = None
-
-
-

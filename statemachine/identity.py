@@ -55,7 +55,9 @@ def normalise(forms: dict[str, Any]) -> dict[str, str]:
 
 def _read(name: str, value: Any) -> tuple[str, str]:
     if not isinstance(value, str) or len(value) > 100:
-        raise IdentityError(f"identity form {name} is no text", hint="give a JID or an E.164 number")
+        raise IdentityError(
+            f"identity form {name} is no text", hint="give a JID or an E.164 number"
+        )
     user, _, server = value.strip().lower().partition("@")
     user = user.partition(":")[0].removeprefix("+")
     if not server:

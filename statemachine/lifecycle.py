@@ -174,6 +174,7 @@ TABLE: tuple[Row, ...] = (
     Row("relink.granted", ENDS, None, "relink.granted"),
     Row("relink.refused.alive", ALIVE, None, "relink.refused.alive"),
     Row("relink.refused.outstanding", ENDS, None, "relink.refused.outstanding"),
+    Row("relink.refused.superseded", NEWEST, None, "relink.refused.superseded"),
     Row("relink.refused.monitor", NEWEST, None, "relink.refused.monitor"),
     Row("release.hold", (G,), C, "release.hold"),
     Row("release.hold", (C, *ENDS), None, "release.hold"),

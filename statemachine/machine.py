@@ -40,7 +40,9 @@ class _Cursor:
 _RULES = {(row.trigger, source): row.rule for row in TABLE for source in row.sources}
 
 COMPILED: dict[tuple[State, str], tuple[State, str]] = {
-    (source, row.trigger): (row.target or source, row.rule) for row in TABLE for source in row.sources
+    (source, row.trigger): (row.target or source, row.rule)
+    for row in TABLE
+    for source in row.sources
 }
 
 

@@ -73,5 +73,5 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
 
     rule: str
     changes: dict[str, Any] = {}
-    effects: tuple[Effect, ...] = ()
+    effects: list[Effect] = []
     settled: dict[str, Settled] = {}

@@ -15,7 +15,7 @@ import msgspec
 from .errors import InputError
 
 NS = 1_000_000_000
-"""Nanoseconds in a second: every instant and every span inside the machine is an integer of them."""
+"""Nanoseconds in a second: the machine counts every instant and every span in them."""
 
 UNKNOWN_CLOSES_MAX = 12
 """Closes of class unknown without a stable connection between, before a line is given up."""
@@ -28,7 +28,7 @@ class PolicyError(InputError):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every number is in seconds unless its name says otherwise; the design, §3.3, is their source."""
+    """Numbers are in seconds unless their name says otherwise; design §3.3 is their source."""
 
     preset: Literal["default", "openclaw", "zeroclaw"] = "default"
     initial_s: Number = 2

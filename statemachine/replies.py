@@ -173,10 +173,14 @@ def decide_timer(d: Draft, fired: TimerFired) -> None:
 
 
 def prove(d: Draft) -> None:
-    """An identity is proven: what was not sent may be written again at once."""
-    for name, reply in (d.a.replies or {}).items():
-        if reply.unsent:
-            _write(d)[name] = replace(reply, unsent=False, resend_at=None)
+    """An identity is proven: what was not sent may be written again at once.
+
+    Replies of the gateway's own that waited for whoever is proven first are bound to this one.
+    """
+    for name, reply in list((d.a.replies or {}).items()):
+        if not reply.in_flight and (reply.unsent or reply.captured is None):
+            captured = reply.captured or d.a.identity
+            _write(d)[name] = replace(reply, unsent=False, resend_at=None, captured=captured)
 
 
 def interrupt(d: Draft) -> None:
@@ -208,12 +212,19 @@ def settle(d: Draft) -> None:
         return
     if d.ended and a.claim is None:
         _refuse_all(d, a.state or State.CLOSED)
-    elif a.hold is not None and a.hold is not d.before.hold:
+    elif a.hold is not None:
         for name, reply in list(a.replies.items()):
             if not reply.in_flight and reply.deadline_at < a.hold.until:
                 _settle_one(d, name, "refused", a.hold.kind)
-    elif a.live and (a.replies is not d.before.replies or not d.before.live):
+    elif a.live and _route_may_differ(d):
         _route(d)
+
+
+def _route_may_differ(d: Draft) -> bool:
+    """Whether anything that routing depends on is new: most stimuli leave it as it was."""
+    a, before = d.a, d.before
+    same_identity = before.live and a.identity == before.identity and a.links is before.links
+    return a.replies is not before.replies or not same_identity
 
 
 def _refuse_all(d: Draft, state: State) -> None:

@@ -54,7 +54,9 @@ def decide_relink(d: Draft, request: RelinkRequested) -> None:
     """Begin again after an end: from a logout the session is purged first, once."""
     a = d.a
     assert a.controller is not None
-    if request.by == "monitor":
+    if not d.newest:
+        d.move("relink.refused.superseded")
+    elif request.by == "monitor":
         d.move("relink.refused.monitor")
     elif not d.ended:
         d.move("relink.refused.alive")
@@ -72,7 +74,9 @@ def decide_relink(d: Draft, request: RelinkRequested) -> None:
 def decide_release(d: Draft, request: ReleaseRequested) -> None:
     """Lift a hold and dial at once, or ask for a successor in a conflict."""
     a = d.a
-    if request.by == "monitor":
+    if not d.newest:
+        d.ignore("late")
+    elif request.by == "monitor":
         d.move("release.refused.monitor")
     elif a.state is State.CONFLICT and claim_outstanding(d):
         d.move("release.refused.outstanding")
@@ -101,6 +105,9 @@ def _lift(d: Draft) -> None:
 
 def decide_stop(d: Draft, request: StopRequested) -> None:
     """End on purpose: no notice, and the counters start over."""
+    if not d.newest:
+        d.ignore("late")
+        return
     if d.ended:
         d.move("stop.ended")
         return

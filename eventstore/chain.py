@@ -1,0 +1,36 @@
+"""The hash chain of a stream and the commitments to what the vault holds.
+
+Each kind of hash begins with a byte of its own, so that no leaf can be passed off as a link:
+
+    leaf       = sha256(0x00 | record bytes)
+    chain      = sha256(0x11 | chain before | leaf)
+    commitment = sha256(0x12 | salt | kind | 0x00 | value)
+    genesis    = sha256(0x13 | log id | stream)
+"""
+
+from hashlib import sha256
+
+HASH_BYTES = 32
+
+
+def leaf(body: bytes) -> bytes:
+    """Hash the stored bytes of a record."""
+    return sha256(b"\x00" + body).digest()
+
+
+def link(previous: bytes, leaf: bytes) -> bytes:
+    """Hash a record's leaf onto the chain of its stream."""
+    return sha256(b"\x11" + previous + leaf).digest()
+
+
+def genesis(log_id: bytes, stream: str) -> bytes:
+    """Begin the chain of a stream: no two logs and no two streams begin alike."""
+    return sha256(b"\x13" + log_id + stream.encode()).digest()
+
+
+def commitment(salt: bytes, kind: str, value: str) -> bytes:
+    """Commit to a value of the vault without telling it.
+
+    The salt has 16 bytes or more: without it a phone number could be guessed from its hash.
+    """
+    return sha256(b"\x12" + salt + kind.encode() + b"\x00" + value.encode()).digest()

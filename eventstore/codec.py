@@ -1,0 +1,89 @@
+"""Canonical JSON: one content, one sequence of bytes.
+
+Bytes are written once and hashed as stored, never serialised again. orjson would write NaN as null
+and let a float through, whose shortest text differs between libraries: both are refused here.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+import orjson
+
+from .errors import InvalidContent
+
+_PLAIN = frozenset((str, int, bool, type(None)))
+_WRITABLE = _PLAIN | {dict, list}
+
+
+def encode(content: dict[str, Any]) -> bytes:
+    """Write content as canonical JSON: sorted keys, no spaces, UTF-8; no floats, only text keys."""
+    if type(content) is not dict:
+        raise InvalidContent("The content of a record is a dict")
+    try:
+        if not _is_writable(content.values()):
+            _refuse(content, "")
+        return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise InvalidContent(f"The content can't be written as JSON: {error}") from None
+    except RecursionError:
+        raise InvalidContent("The content is nested too deep to be written as JSON") from None
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Read the content of a record."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # The text of the error names a place only; its attribute `doc` holds the body.
+        raise InvalidContent(f"The body is not JSON: {error}") from None
+    if type(content) is not dict:
+        raise InvalidContent("The body of a record is one JSON object")
+    return content
+
+
+def is_canonical(body: bytes) -> bool:
+    """Say whether bytes from elsewhere are what `encode` would have written.
+
+    JSON from elsewhere may name a key twice, where the last one silently wins.
+    """
+    try:
+        return encode(decode(body)) == body
+    except InvalidContent:
+        return False
+
+
+def _is_writable(values: Collection[Any]) -> bool:
+    """Say whether all values, to any depth, are of the kinds that a record holds.
+
+    Keys are left to orjson, which refuses those that are not text. Most dicts hold plain values
+    only: those cost one set.
+    """
+    kinds = set(map(type, values))
+    if kinds <= _PLAIN:
+        return True
+    if not kinds <= _WRITABLE:
+        return False
+    for value in values:
+        kind = type(value)
+        if kind is dict:
+            if not _is_writable(value.values()):
+                return False
+        elif kind is list and not _is_writable(value):
+            return False
+    return True
+
+
+def _refuse(value: Any, path: str) -> None:
+    """Name the place of the value that a record can't hold."""
+    kind = type(value)
+    if kind is dict:
+        for key, inner in value.items():
+            _refuse(inner, f"{path}.{key}")
+    elif kind is list:
+        for place, inner in enumerate(value):
+            _refuse(inner, f"{path}[{place}]")
+    elif kind not in _PLAIN:
+        raise InvalidContent(
+            f"The value at {path} is {kind.__name__}, which a record can't hold",
+            hint="whole numbers in a named unit, text, true, false, null, lists and objects",
+        )

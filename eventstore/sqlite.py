@@ -1,0 +1,270 @@
+"""The store on SQLite: one writing process, group commit, reads beside it.
+
+Requests wait in a queue. Whoever flushes first leads: it commits all that is queued, up to 512 in
+a transaction, while the others wait and mostly find their request answered. No timer gathers
+requests; what arrives during a commit is the next group.
+"""
+
+import logging
+import os
+import threading
+import uuid
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..statemachine.errors import InputError, LinewardenError
+from .errors import StoreClosed, StoreNotFound
+from .records import Append, NewRecord, Record, VaultEntry, check_append, check_stream
+from .sqlite_connection import read_only
+from .sqlite_owner import OwnerLock
+from .sqlite_reader import SQLiteReader
+from .sqlite_schema import is_new
+from .sqlite_writer import Writer
+from .turns import Turns
+
+REQUESTS_PER_COMMIT_MAX = 512
+
+_log = logging.getLogger("linewarden.eventstore")
+
+
+class SQLiteStore(SQLiteReader):
+    """The one writer of a log in a SQLite file. Any thread and any event loop may use it."""
+
+    def __init__(self, path: str, owner: OwnerLock, writer: Writer) -> None:
+        super().__init__(path)
+        self._log_id = writer.log_id
+        self._pid = os.getpid()
+        self._owner = owner
+        self._writer = writer
+        self._queue: deque[Append] = deque()
+        self._checkpoints: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._checked: set[str] = set()
+        self._commit_lock = threading.Lock()
+        self._leader: int | None = None
+        self._failure: Exception | None = None  # of a `done`
+        self._open = True
+        self._turns = Turns(self.enqueue, self.flush, lambda: writer.commit_seconds)
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        name: str = "linewarden",
+        log_id: bytes | None = None,
+        size_bytes_max: int | None = None,
+    ) -> "SQLiteStore":
+        """Open a store for writing and make it where there is none, readable by its user only.
+
+        `name` tells others who holds it. `log_id` is the identity of a new log, 16 random bytes
+        by default. Beyond `size_bytes_max` the file does not grow: appends are then refused as
+        they are on a full disk.
+        """
+        if os.fspath(path) in (":memory:", ""):
+            raise StoreNotFound(
+                "A log is kept in a file", hint="give a path, such as linewarden.db"
+            )
+        if log_id is not None and len(log_id) != 16:
+            raise InputError("A log id has 16 bytes")
+        place = os.path.realpath(os.fspath(path))
+        is_new(place)
+        _check_rights(place)
+        owner = OwnerLock(place, name)
+        try:
+            if is_new(place):
+                _make_private(place)
+            writer = Writer(place, log_id or uuid.uuid4().bytes, size_bytes_max)
+            writer.open(create=True)
+        except BaseException:
+            owner.release()
+            raise
+        return cls(place, owner, writer)
+
+    def enqueue(self, append: Append) -> None:
+        """Queue a request without waiting; the next flush by any thread commits it."""
+        self._check_usable()
+        stream = append.stream
+        if stream not in self._checked:
+            check_stream(stream)
+            if len(self._checked) > 100_000:
+                self._checked.clear()
+            self._checked.add(stream)
+        check_append(append)
+        self._queue.append(append)
+
+    def flush(self) -> None:
+        """Commit what is queued, in groups, and return when all of it is answered.
+
+        An exception of a request's `done` is raised here, after all others were called.
+        """
+        self._check_usable()
+        if self._leader == threading.get_ident():
+            return  # called by a `done`: the flush that is under way goes on with the queue
+        with self._commit_lock:
+            while self._queue or self._checkpoints:
+                error = self._commit_group()
+                if error is not None and not self._queue:
+                    break
+            failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def append(
+        self,
+        stream: str,
+        records: Sequence[NewRecord],
+        expected_version: int | None = None,
+        vault: Sequence[VaultEntry] = (),
+    ) -> list[Record]:
+        """Append records and return them as stored, after the commit.
+
+        `expected_version` is the version that the stream must be at: 0 for a stream without a
+        record, None for any. Raises `WrongExpectedVersion`, `DuplicateId`, `InvalidRecord` or
+        `StoreUnavailable`; then nothing was written, or, if the disk failed while it was synced,
+        all of it: append the same ids again to learn which.
+        """
+        append = Append(stream, tuple(records), expected_version, tuple(vault))
+        if self._leader == threading.get_ident():
+            raise InputError(
+                "An append inside a `done` would wait for itself", hint="enqueue it instead"
+            )
+        self.enqueue(append)
+        with self._commit_lock:
+            while append.result is None and append.error is None:
+                self._check_usable()
+                self._commit_group()
+        if append.error is not None:
+            raise append.error
+        assert append.result is not None
+        return append.result
+
+    async def append_async(
+        self,
+        stream: str,
+        records: Sequence[NewRecord],
+        expected_version: int | None = None,
+        vault: Sequence[VaultEntry] = (),
+    ) -> list[Record]:
+        """Append from a coroutine; what one turn of the loop asks for shares a commit.
+
+        A coroutine that is cancelled while it waits takes nothing back: the ids of its records
+        tell what became of them.
+        """
+        return await self._turns.submit(
+            Append(stream, tuple(records), expected_version, tuple(vault))
+        )
+
+    def save_checkpoint(self, projection: str, stream: str, version: int, body: bytes) -> None:
+        """Queue a checkpoint: the next flush, or closing, writes it."""
+        self._check_usable()
+        self._checkpoints[projection, stream] = (version, body)
+
+    def save_checkpoints(
+        self, projection: str, checkpoints: Mapping[str, tuple[int, bytes]]
+    ) -> None:
+        """Queue the checkpoints of many streams, by stream as (version, body)."""
+        for stream, (version, body) in checkpoints.items():
+            self.save_checkpoint(projection, stream, version, body)
+
+    def drop_checkpoints(self, projection: str) -> None:
+        """Delete a projection's checkpoints at once, so that it is rebuilt from zero."""
+        self._check_usable()
+        with self._commit_lock:
+            for key in [key for key in self._checkpoints if key[0] == projection]:
+                del self._checkpoints[key]
+            self._writer.execute("drop_checkpoints", [(projection,)])
+
+    def erase(self, tokens: Iterable[str]) -> int:
+        """Delete values from the vault and from the files; return how many there were.
+
+        SQLite overwrites what is deleted; a copy may stay in the write-ahead log while another
+        process is in the middle of a read, until the next checkpoint.
+        """
+        self._check_usable()
+        with self._commit_lock:
+            erased = self._writer.execute("erase_vault", [(token,) for token in tokens])
+            self._writer.empty_journal()
+        return erased
+
+    def limit_size(self, size_bytes_max: int | None) -> None:
+        """Set how far the file may grow from now on; None lifts the limit."""
+        self._check_usable()
+        with self._commit_lock:
+            self._writer.limit_size(size_bytes_max)
+
+    def close(self) -> None:
+        """Commit what is queued, close the file and let another process write."""
+        if not self._open:
+            return
+        if os.getpid() != self._pid:
+            self._open = False
+            return
+        try:
+            self.flush()
+        finally:
+            self._turns.close()
+            with self._commit_lock:
+                self._open = False
+                super().close()
+                self._writer.close()
+                self._owner.release()
+
+    def _commit_group(self) -> LinewardenError | None:
+        """Commit one group and call its `done`s. The caller holds the commit lock."""
+        queue = self._queue
+        batch: list[Append] = []
+        while queue and len(batch) < REQUESTS_PER_COMMIT_MAX:
+            batch.append(queue.popleft())
+        checkpoints = dict(self._checkpoints)
+        self._leader = threading.get_ident()
+        try:
+            error = self._writer.commit(batch, checkpoints)
+            if error is None:
+                for key, value in checkpoints.items():
+                    if self._checkpoints.get(key) is value:
+                        del self._checkpoints[key]
+            elif checkpoints:
+                _log.warning("checkpoints wait for the store: %s", type(error).__name__)
+        finally:
+            for append in batch:
+                if append.done is not None:
+                    self._call_done(append)
+            self._leader = None
+        return error
+
+    def _call_done(self, append: Append) -> None:
+        assert append.done is not None
+        try:
+            append.done(append)
+        except Exception as error:  # noqa: BLE001 - the others in the group are owed their answer
+            # Its name only: the text of a foreign error may hold anything.
+            _log.error("the `done` of an append raised %s", type(error).__name__)
+            self._failure = self._failure or error
+
+    def _check_usable(self) -> None:
+        if not self._open:
+            raise StoreClosed("The store is closed")
+        if os.getpid() != self._pid:
+            raise StoreClosed(
+                "The store belongs to the process that this one was forked from",
+                hint="open it in the process that writes",
+            )
+
+
+def _check_rights(path: str) -> None:
+    """Refuse before anything is made: SQLite would say it at the first append only."""
+    effective = os.access in os.supports_effective_ids
+    folder = os.path.dirname(path)
+    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
+        raise read_only(path)
+    if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK, effective_ids=effective):
+        raise read_only(path)
+
+
+def _make_private(path: str) -> None:
+    """Make the file before SQLite does: its journals inherit the rights, 0600."""
+    if not os.path.exists(path):
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise read_only(path) from error

@@ -1,0 +1,111 @@
+-- Every statement that runs more than once, each with its name.
+
+-- name: insert_record
+INSERT INTO records (position, stream, version, id, at, type, state, reply, record, leaf, chain)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: insert_stream
+INSERT INTO streams (number, name) VALUES (?, ?);
+
+-- name: insert_type
+INSERT INTO types (number, name) VALUES (?, ?);
+
+-- name: insert_state
+INSERT INTO states (number, name) VALUES (?, ?);
+
+-- name: insert_vault
+INSERT OR IGNORE INTO vault (token, kind, value, salt) VALUES (?, ?, ?, ?);
+
+-- name: erase_vault
+DELETE FROM vault WHERE token = ?;
+
+-- name: upsert_checkpoint
+INSERT INTO checkpoints (projection, stream, version, body) VALUES (?, ?, ?, ?)
+ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version, body = excluded.body;
+
+-- name: drop_checkpoints
+DELETE FROM checkpoints WHERE projection = ?;
+
+-- name: last_position
+SELECT coalesce(max(position), 0) FROM records;
+
+-- name: last_stream_number
+SELECT coalesce(max(number), 0) FROM streams;
+
+-- name: log_id
+SELECT value FROM meta WHERE key = 'log_id';
+
+-- name: select_streams
+SELECT number, name FROM streams WHERE number > ? ORDER BY number;
+
+-- name: select_types
+SELECT number, name FROM types;
+
+-- name: select_states
+SELECT number, name FROM states;
+
+-- name: select_head
+SELECT streams.number, records.version, records.chain
+FROM streams LEFT JOIN records ON records.stream = streams.number
+WHERE streams.name = ? ORDER BY records.version DESC LIMIT 1;
+
+-- name: select_heads
+SELECT streams.name, records.version, records.chain
+FROM streams CROSS JOIN records ON records.stream = streams.number AND records.version = (
+    SELECT last.version FROM records AS last
+    WHERE last.stream = streams.number ORDER BY last.version DESC LIMIT 1
+)
+ORDER BY streams.number;
+
+-- name: select_page
+SELECT position, stream, version, id, at, type, state, reply, CAST(record AS BLOB), leaf, chain
+FROM records WHERE position > ? AND position <= ? ORDER BY position LIMIT ?;
+
+-- name: select_links
+SELECT position, stream, version, CAST(record AS BLOB), leaf, chain
+FROM records WHERE position > ? AND position <= ? ORDER BY position LIMIT ?;
+
+-- name: select_stream_page
+SELECT position, stream, version, id, at, type, state, reply, CAST(record AS BLOB), leaf, chain
+FROM records
+WHERE stream = (SELECT number FROM streams WHERE name = ?) AND version > ? AND version <= ?
+ORDER BY version LIMIT ?;
+
+-- name: select_by_id
+SELECT position, stream, version, id, at, type, state, reply, CAST(record AS BLOB), leaf, chain
+FROM records WHERE id = ?;
+
+-- name: select_of_reply
+SELECT position, stream, version, id, at, type, state, reply, CAST(record AS BLOB), leaf, chain
+FROM records WHERE stream = (SELECT number FROM streams WHERE name = ?) AND reply = ?
+ORDER BY position;
+
+-- name: select_tail
+SELECT records.position, streams.name, records.version, CAST(records.record AS BLOB),
+    records.leaf, records.chain, previous.chain
+FROM records
+LEFT JOIN streams ON streams.number = records.stream
+LEFT JOIN records AS previous
+    ON previous.stream = records.stream AND previous.version = records.version - 1
+ORDER BY records.position DESC LIMIT ?;
+
+-- name: select_token
+SELECT token FROM vault WHERE value = ? AND kind = ? ORDER BY rowid LIMIT 1;
+
+-- name: select_vault
+SELECT token, kind, value, salt FROM vault WHERE token = ?;
+
+-- name: select_checkpoint
+SELECT version, body FROM checkpoints WHERE projection = ? AND stream = ?;
+
+-- name: select_checkpoints
+SELECT stream, version, body FROM checkpoints WHERE projection = ?;
+
+-- name: select_named_by_id
+SELECT records.position, streams.name, records.version, records.id, records.at, types.name,
+    states.name, records.reply, CAST(records.record AS BLOB), records.leaf, records.chain
+FROM records
+JOIN streams ON streams.number = records.stream
+JOIN types ON types.number = records.type
+LEFT JOIN states ON states.number = records.state
+WHERE records.id = ?;

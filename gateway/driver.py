@@ -1,0 +1,75 @@
+"""What a gateway implements so that linewarden can act: effects as plain method calls.
+
+Every method may be a plain function, which then runs in a thread, or a coroutine function. A driver
+implements what it needs; the rest does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ..statemachine.errors import LinewardenError
+
+
+class NotSent(LinewardenError):
+    """The message provably did not leave: it may be written again."""
+
+
+class IdentityMismatch(NotSent):
+    """The connection that was about to write is logged in as somebody else."""
+
+
+class SendRejected(LinewardenError):
+    """The server refused the message: it is not written again."""
+
+
+class Outgoing(msgspec.Struct, frozen=True):
+    """One reply to write. `chat` and `identity` are real values: they belong in no log.
+
+    `identity` holds the forms (`pn`, `lid`) that the connection must be logged in as; a driver that
+    can ask its client checks them once more at the moment of the write.
+    """
+
+    account: str
+    controller: str
+    reply: str
+    chat: str
+    message: Any
+    identity: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Outgoing({self.account}, {self.controller}, {self.reply})"
+
+
+class Driver:
+    """The hands of a controller. Subclass it and override what your gateway can do."""
+
+    @property
+    def target(self) -> Any:
+        """What a callable message or operation is given: the client; by default the driver."""
+        return self
+
+    def dial(self, controller: str, socket: int) -> Any:
+        """See that exactly one attempt to connect is under way."""
+
+    def close_socket(self, controller: str, socket: int, force: bool) -> Any:
+        """Close the socket; with `force` by whatever means are left."""
+
+    def purge(self, controller: str) -> Any:
+        """Delete the session of a logged-out controller, and observe `session_purged`."""
+
+    def claim(self, account: str, reason: str) -> Any:
+        """Start a successor for the account and claim it."""
+
+    def notify(self, account: str, controller: str, notice: str) -> Any:
+        """Tell an operator; a notice may come twice after a crash."""
+
+    def send(self, outgoing: Outgoing) -> Any:
+        """Write one message and return its id, or None.
+
+        Raise `NotSent` where it provably did not leave and `SendRejected` where the server refused
+        it; any other exception leaves the reply uncertain, and it is never written again.
+        """
+        raise NotSent("the driver can't send", hint="override Driver.send in your gateway")

@@ -1,0 +1,138 @@
+"""Effects carried out: each by the driver of its controller, in order, and never on the loop.
+
+A plain method runs in a thread, a coroutine on the loop. What an account asks for is done in the
+order of its log; only sends run beside each other, since the machine keeps the order of a chat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from ..statemachine.errors import LinewardenError
+from ..statemachine.outcome import Claim, CloseSocket, Dial, Effect, Notify, Purge, Send
+from .driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
+
+SENDS_MAX = 64
+"""Plain sends that may block at once, in threads; neonize's can take 75 s (neonize.md, section 4)."""
+
+log = logging.getLogger("linewarden.hands")
+
+
+class Hands:
+    """Calls drivers. `answer(account, name, **fields)` reports what came of a send."""
+
+    def __init__(self, default: Driver, loop: asyncio.AbstractEventLoop) -> None:
+        self._default = default
+        self._loop = loop
+        self._drivers: dict[str, Driver] = {}
+        self._last: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._senders = ThreadPoolExecutor(SENDS_MAX, thread_name_prefix="linewarden-send")
+        self._others = ThreadPoolExecutor(8, thread_name_prefix="linewarden-effect")
+
+    def bind(self, controller: str, driver: Driver) -> None:
+        """This driver acts for the controller from now on."""
+        self._drivers[controller] = driver
+
+    def driver(self, controller: str | None) -> Driver:
+        """The driver of a controller, or the gateway's default."""
+        return self._drivers.get(controller or "", self._default)
+
+    def perform(self, account: str, newest: str | None, effect: Effect) -> None:
+        """Do what an effect other than a send asks for, after what the account asked before."""
+        call = self._call_of(account, newest, effect)
+        before = self._last.get(account)
+        self._last[account] = self.spawn(self._in_order(account, effect, call, before))
+
+    def _call_of(self, account: str, newest: str | None, effect: Effect) -> tuple[Any, ...]:
+        match effect:
+            case Dial(controller, socket):
+                return self.driver(controller).dial, controller, socket
+            case CloseSocket(controller, socket, force):
+                return self.driver(controller).close_socket, controller, socket, force
+            case Purge(controller):
+                return self.driver(controller).purge, controller
+            case Notify(controller, notice):
+                return self.driver(controller).notify, account, controller, notice
+            case Claim(reason):
+                return self.driver(newest).claim, account, reason
+            case Send():
+                raise LinewardenError("a send is written by `send`")
+
+    async def _in_order(
+        self,
+        account: str,
+        effect: Effect,
+        call: tuple[Any, ...],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            await self.run(*call)
+        except Exception as error:  # noqa: BLE001 - a driver's fault must not end the service
+            log.error(
+                "the driver failed at %s for account %s: %s",
+                type(effect).__name__,
+                account,
+                type(error).__name__,
+            )
+        if self._last.get(account) is asyncio.current_task():
+            del self._last[account]
+
+    def send(self, write: Callable[[], Outgoing | None], answer: Callable[..., Any]) -> None:
+        """Write a reply and report the answer. `write` makes the last check, at the moment."""
+        self.spawn(self._send(write, answer))
+
+    async def _send(self, write: Callable[[], Outgoing | None], answer: Callable[..., Any]) -> None:
+        outgoing = write()
+        if outgoing is None:
+            answer("send_failed", kind="not_sent", detail="no longer live at the write")
+            return
+        driver = self.driver(outgoing.controller)
+        message = outgoing.message
+        try:
+            if callable(message):
+                message_id = await self.run(message, driver.target, pool=self._senders)
+            else:
+                message_id = await self.run(driver.send, outgoing, pool=self._senders)
+        except IdentityMismatch:
+            answer("send_failed", kind="not_sent", detail="identity mismatch at the write")
+        except NotSent as error:
+            answer("send_failed", kind="not_sent", detail=error.message)
+        except SendRejected as error:
+            answer("send_failed", kind="rejected", detail=error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows if it left
+            answer("send_failed", kind="unknown", detail=type(error).__name__)
+        else:
+            answer("send_acked", message_id=message_id if isinstance(message_id, str) else None)
+
+    async def run(
+        self, call: Callable[..., Any], *given: Any, pool: ThreadPoolExecutor | None = None
+    ) -> Any:
+        """Call a coroutine function here and a plain function in a thread; await what they give."""
+        if inspect.iscoroutinefunction(call):
+            return await call(*given)
+        result = await self._loop.run_in_executor(pool or self._others, call, *given)
+        return await result if inspect.isawaitable(result) else result
+
+    def spawn(self, coroutine: Any) -> asyncio.Task[None]:
+        """Run a coroutine that the end will wait for."""
+        task: asyncio.Task[None] = self._loop.create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def end(self, within_s: float) -> None:
+        """Wait for what is under way, then leave it: a stuck driver must not hold up an end."""
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=within_s)
+        for task in self._tasks:
+            task.cancel()
+        self._senders.shutdown(wait=False, cancel_futures=True)
+        self._others.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,62 @@
+"""Promises of the gateway: waited for by a thread or awaited by a coroutine, whichever is at hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ..eventstore import Record
+from ..statemachine.outcome import Outcome
+
+T = TypeVar("T")
+
+
+class Promise(Future[T], Generic[T]):
+    """A result to come: `promise.result(timeout)` in a thread, `await promise` in a coroutine."""
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return asyncio.wrap_future(self).__await__()
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What became of a stimulus: the outcome, and the record that is on disk."""
+
+    account: str
+    outcome: Outcome
+    record: Record
+
+
+class Receipt(Promise[Decided]):
+    """The promise that a stimulus is decided and its record committed."""
+
+    def __init__(self, controller: str | None = None) -> None:
+        super().__init__()
+        self.controller = controller
+
+
+class ReplyResult(msgspec.Struct, frozen=True):
+    """The one outcome of a reply; `reason` says why it was refused, `via` who wrote it."""
+
+    reply: str
+    outcome: str
+    reason: str | None = None
+    via: str | None = None
+    message_id: str | None = None
+
+    @property
+    def sent(self) -> bool:
+        """Whether the server acknowledged it."""
+        return self.outcome == "sent"
+
+
+class ReplyHandle(Promise[ReplyResult]):
+    """The promise of a reply's outcome. Cancelling it takes a reply back that is still held."""
+
+    def __init__(self, account: str, reply: str) -> None:
+        super().__init__()
+        self.account = account
+        self.reply = reply

@@ -1,0 +1,112 @@
+"""Nothing personal and nothing secret in a log line, a reason or a detail, whatever wrote it.
+
+Records and logs name accounts, controllers, replies and tokens. Text from outside (an exception of
+a library, a close's detail) may name people: JIDs, phone numbers, pairing codes, keys. `redact`
+takes those out by their shape. It would rather hide a harmless number than show a personal one, so
+seven digits in a row, however they are separated, are hidden; a code such as 408 stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+
+TEXT_MAX = 200
+"""Characters that are kept of a text by default."""
+
+_READ_MAX = 4_000
+"""Characters that are looked at: a library may print whole protocol nodes."""
+_LINE_MAX = 1_000
+"""Characters that are kept of a log line."""
+
+_PACKAGE = "linewarden"
+
+_CODE = re.compile(
+    r"(\b(?:pair|link)\w*[ _-]?code\b\W{0,4}(?:is\W{1,3})?)"
+    r"(?:[a-z0-9]{4}-[a-z0-9]{4}|(?-i:[A-Z0-9]{8}))(?!\w)",
+    re.IGNORECASE,
+)
+"""A pairing code that is announced as one; `[code]` takes its place."""
+
+_SHAPES = re.compile(
+    "|".join(
+        [
+            # Our own tokens, controllers and replies say nothing about anybody.
+            r"(?P<keep>\b(?:(?:idn|chat)_[0-9a-f]{18}|[cr][0-9a-f]{32})\b(?!@))",
+            r"(?P<link>(?i:(?:https?://)?(?:[\w-]+\.)*wa\.me/|(?:chat|api)\.whatsapp\.com/)\S*)",
+            # A QR payload: a version, and then keys.
+            r"(?P<pairing>(?<![\w.])\d@[\w+/=,.-]{16,})",
+            # JIDs, LIDs with their devices, and anything else that is somebody at somewhere.
+            r"(?P<id>(?<![\w.+:-])[\w.+:-]+@[\w.-]+)",
+            # Keys: padded base64, long runs that mix what words don't mix, very long runs.
+            r"(?P<padded>(?<![\w+/-])[A-Za-z0-9+/_-]{14,}={1,2}(?![\w=]))",
+            r"(?P<mixed>(?<![\w+/-])(?=[+/\w-]*[A-Z])(?=[+/\w-]*[a-z])(?=[+/\w-]*\d)[\w+/-]{24,})",
+            r"(?P<key>(?<![\w+/-])(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[0-9A-Za-z]{24,})",
+            r"(?P<long>(?<![\w+/-])[A-Za-z0-9+/]{40,})",
+            r"(?P<code>(?<![\w-])[A-Z0-9]{4}-[A-Z0-9]{4}(?![\w-]))",
+            r"(?P<number>(?<!\d)\+?\(?\d(?:[ \t().\-/\u00a0\u2010-\u2015]{0,2}\d){6,})",
+        ]
+    )
+)
+_SHOWN = {"padded": "secret", "mixed": "secret", "key": "secret", "long": "secret"}
+
+
+def redact(text: str, limit: int = TEXT_MAX) -> str:
+    """The text without personal data and secrets, at most `limit` characters long."""
+    if len(text) > _READ_MAX:
+        # What is cut through could lose its shape, so the last word goes too.
+        text = text[:_READ_MAX].rpartition(" ")[0] + " …"
+    text = _SHAPES.sub(_label, _CODE.sub(r"\1[code]", text))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _label(found: re.Match[str]) -> str:
+    shape = found.lastgroup or ""
+    return found[0] if shape == "keep" else f"[{_SHOWN.get(shape, shape)}]"
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts a record's message with its arguments, its traceback and its extra text."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true: a line is made harmless, never lost."""
+        try:
+            line = record.getMessage()
+        except Exception:  # noqa: BLE001 - a line that can't be formatted must not print its arguments
+            line = f"{record.msg} (its arguments don't fit)"
+        record.msg = redact(line, _LINE_MAX)
+        record.args = ()
+        if record.exc_info is not None:
+            kind, error, trace = record.exc_info
+            if error is not None:
+                lines = traceback.format_exception(kind, error, trace)
+                record.exc_text = redact("".join(lines).rstrip(), _READ_MAX)
+            record.exc_info = None
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info, _READ_MAX)
+        for name, value in list(record.__dict__.items()):
+            if name not in _STANDARD and isinstance(value, str):
+                setattr(record, name, redact(value))
+        return True
+
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
+_FILTER = RedactingFilter()
+
+
+def install_redaction(package: str = _PACKAGE) -> None:
+    """Filter every logger of the package that exists by now; harmless when repeated.
+
+    A filter of a logger is not asked about what its children log, so each gets its own.
+    """
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(package + ".")]
+    for name in [package, *names]:
+        logging.getLogger(name).addFilter(_FILTER)
+
+
+def package_logger(name: str) -> logging.Logger:
+    """A logger of the package that is filtered from its first line on, whenever it is made."""
+    logger = logging.getLogger(name)
+    logger.addFilter(_FILTER)
+    return logger

@@ -1,0 +1,313 @@
+"""The service: one way for everything. Observe, decide, append, evolve, and only then act.
+
+It runs on one thread, reads the injected clock and draws from the injected dice, and knows neither
+threads nor loops: a host (`warden`) or a virtual clock drives it. A decision is taken on the head
+of the account as it will be once the queue is committed; if a commit fails, the head is read back
+from the log and what was queued is decided anew.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from ..eventstore import Append, Record, Store
+from ..eventstore.errors import StoreUnavailable, WrongExpectedVersion
+from ..eventstore.records import check_stream
+from ..projections.projections import Projections
+from ..statemachine import stimuli as st
+from ..statemachine.account import Account, due_of
+from ..statemachine.decision import decide
+from ..statemachine.errors import LinewardenError
+from ..statemachine.outcome import Effect, Outcome, Settled
+from .clock import Clock
+from .dice import Dice
+from .heads import Head, Heads
+from .intake import Intake
+from .knowledge import Knowledge
+from .receipt import Decided
+from .recording import write
+from .timers import Timer, Timers
+from .tokens import Tokens, commitments
+
+TRIES_MAX = 8
+"""How often a stimulus is decided anew because another writer was faster."""
+
+BACKLOG_MAX = 10_000
+"""Observations kept in memory while the store can't be written; one more is refused."""
+
+log = logging.getLogger("linewarden.service")
+
+Then = Callable[[Decided | Exception], None]
+_REQUESTS = (
+    st.Claimed, st.RestartRequested, st.StopRequested, st.ReleaseRequested, st.RelinkRequested,
+    st.ReplySubmitted, st.TimerFired, st.ServiceStarted, st.ServiceStopped,
+)  # fmt: skip
+
+
+class BacklogFull(LinewardenError):
+    """The store can't be written and the backlog of observations is full."""
+
+
+class _Ticket(msgspec.Struct):
+    """A stimulus on its way into the log."""
+
+    account: str
+    stimulus: st.Stimulus
+    then: Then | None
+    cause: tuple[int, int] | None
+    generation: int = 0
+    tries: int = 0
+
+
+class Service:
+    """Decides and records for the accounts of one holder (None: for all, as scenarios do).
+
+    `perform(account, effect, decided)` and `settled(account, reply, settled, record)` are called
+    after the commit, in the order of the log. `queued()` is called when there is something to
+    flush.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        holder: str | None,
+        clock: Clock,
+        dice: Dice,
+        policy: dict[str, Any] | None = None,
+        policies: dict[str, dict[str, Any]] | None = None,
+    ) -> None:
+        self.store = store
+        self.holder = holder
+        self.clock = clock
+        self.dice = dice
+        self.projections = Projections(store)
+        self.tokens = Tokens(store, dice)
+        self.perform: Callable[[str, Effect, Decided], None] = lambda *_: None
+        self.settled: Callable[[str, str, Settled, Record], None] = lambda *_: None
+        self.queued: Callable[[], None] = lambda: None
+        self._intake = Intake(self.tokens)
+        self._known = Knowledge(store, dice, policy, policies)
+        self._heads = Heads(self.projections, clock, self._loaded)
+        self._timers = Timers(self._is_set)
+        self._answered: deque[tuple[_Ticket, Outcome, Account, Append]] = deque()
+        self._backlog: deque[_Ticket] = deque()
+        self._queued_count = 0
+
+    # Observing
+
+    def now(self) -> int:
+        """UTC ns, never before the newest record of an account that was loaded."""
+        return self._heads.now()
+
+    def check(self, account: str, fields: dict[str, Any]) -> dict[str, Any]:
+        """Check a stimulus from outside, on any thread; raises `InputError` naming the field."""
+        check_stream(account)
+        return self._intake.check(fields)
+
+    def admit(self, clean: dict[str, Any]) -> st.Stimulus:
+        """A checked stimulus with tokens in the place of personal values."""
+        return self._intake.admit(clean)
+
+    def observe_answer(self, account: str, fields: dict[str, Any], cause: tuple[int, int]) -> None:
+        """Observe what came of an effect."""
+        self.observe(account, self.admit(self.check(account, fields)), cause=cause)
+
+    def observe(
+        self,
+        account: str,
+        stimulus: st.Stimulus,
+        then: Then | None = None,
+        cause: tuple[int, int] | None = None,
+    ) -> None:
+        """Decide on a stimulus and queue its record; `then` gets what became of it."""
+        ticket = _Ticket(account, stimulus, then, cause)
+        if self._backlog and not isinstance(stimulus, _REQUESTS):
+            self._keep(ticket)
+        else:
+            self._decide(ticket)
+            self.queued()
+
+    def feed(self, account: str, fields: dict[str, Any]) -> Decided:
+        """Observe and commit at once, as scenarios and tests do; raises what went wrong."""
+        answers: list[Decided | Exception] = []
+        clean = self.check(account, {"at": self.now(), **fields})
+        self.observe(account, self.admit(clean), answers.append)
+        while not answers:
+            self.flush()
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        return answers[0]
+
+    def account(self, name: str) -> Account:
+        """The state of an account at its head, with what is queued."""
+        return self._heads.of(name).account
+
+    def accounts(self) -> list[str]:
+        """All accounts of the log and those touched since."""
+        return list(dict.fromkeys([*self.store.streams(), *self._heads.names()]))
+
+    def mine(self, account: Account) -> bool:
+        """Whether the newest controller is this holder's."""
+        return account.controller is not None and self.holder in (None, account.holder)
+
+    def start(self, then: Then | None = None) -> int:
+        """Take up the accounts of this holder; returns how many there are."""
+        count = 0
+        for name in self.accounts():
+            state = self.account(name)
+            if self.mine(state) and state.holder is not None:
+                self.observe(name, st.ServiceStarted(at=self.now(), holder=state.holder), then)
+                count += 1
+        return count
+
+    def stop(self) -> None:
+        """Put the accounts of this holder to rest and commit it."""
+        for name in self.accounts():
+            state = self.account(name)
+            if self.mine(state) and state.holder is not None:
+                self.observe(name, st.ServiceStopped(at=self.now(), holder=state.holder))
+        self.flush()
+
+    # Timers
+
+    def next_due(self) -> int | None:
+        """When the next timer is due (UTC ns of `now()`), if any is set."""
+        return self._timers.next_due()
+
+    def fire_due(self, upto: int | None = None) -> int:
+        """Observe that timers came due, one record each; returns how many."""
+        fired = 0
+        limit = self.now() if upto is None else upto
+        while (due := self.next_due()) is not None and due <= limit:
+            timer = self._timers.take()
+            stimulus = st.TimerFired(
+                at=max(due, self.now()),
+                controller=self._heads.of(timer.account).account.controller,
+                source="timer",
+                timer=timer.timer,
+                reply=timer.reply,
+            )
+            self.observe(timer.account, stimulus, cause=timer.cause)
+            fired += 1
+        return fired
+
+    def _is_set(self, timer: Timer) -> bool:
+        """Whether the account still waits for this very timer, and it is ours to fire."""
+        account = self.account(timer.account)
+        if not self.mine(account) and account.controller is not None:
+            return False
+        return due_of(account, timer.timer, timer.reply) == timer.due
+
+    def _loaded(self, name: str, head: Head) -> None:
+        """An account was read back from the log: what it waits for is waited for."""
+        self._known.note_open(name, head.account)
+        self._timers.set_all(name, head.account, (head.version, head.version))
+
+    # Deciding
+
+    def _decide(self, ticket: _Ticket) -> None:
+        name = ticket.account
+        head = self._heads.of(name)
+        stimulus = self._known.complete(name, head.account, ticket.stimulus)
+        outcome, after = decide(head.account, stimulus)
+        head.account = after
+        head.version += 1
+        ticket.generation = head.generation
+        entries = self.tokens.entries_of(stimulus)
+        root = ticket.cause[1] if ticket.cause is not None else head.version
+        record = write(self.dice, stimulus, outcome, after, ticket.cause, commitments(entries))
+        append = Append(name, (record,), head.version - 1, entries)
+        append.done = partial(self._done, ticket, outcome, after)
+        self._known.note_queued(name, stimulus, after, head.version)
+        self._timers.set_changed(name, outcome, (head.version, root))
+        self._queued_count += 1
+        self.store.enqueue(append)
+
+    # Committing
+
+    def flush(self) -> None:
+        """Commit what is queued, then act on it; what that queues is committed too."""
+        self.store.flush()
+        while self._answered:
+            self.answer()
+            self.store.flush()
+
+    @property
+    def unflushed(self) -> bool:
+        """Whether something is decided and not committed."""
+        return self._queued_count > 0
+
+    def answer(self) -> int:
+        """Act on what was committed, in the order of the log; returns how many records it was."""
+        count = 0
+        while self._answered:
+            count += 1
+            self._queued_count -= 1
+            ticket, outcome, after, append = self._answered.popleft()
+            if append.error is not None:
+                self._failed(ticket, append.error)
+                continue
+            assert append.result is not None
+            self.tokens.stored(append.vault)
+            self.projections.apply(append.result[0], after)
+            self._committed(ticket, outcome, append.result[0])
+        return count
+
+    def _done(self, ticket: _Ticket, outcome: Outcome, after: Account, append: Append) -> None:
+        """Called by the store, perhaps on the thread that flushed: only takes it down."""
+        self._answered.append((ticket, outcome, after, append))
+
+    def _committed(self, ticket: _Ticket, outcome: Outcome, record: Record) -> None:
+        name = ticket.account
+        self._known.note_committed(name, record.reply)
+        decided = Decided(name, outcome, record)
+        for effect in outcome.effects:
+            self.perform(name, effect, decided)
+        for reply, settled in outcome.settled.items():
+            self.settled(name, reply, settled, record)
+        if ticket.then is not None:
+            ticket.then(decided)
+
+    def _failed(self, ticket: _Ticket, error: Exception) -> None:
+        """Nothing was written: read the head back, and decide anew or tell who asked."""
+        name = ticket.account
+        if self._heads.of(name).generation == ticket.generation:
+            self._known.forget_queued(name)
+            self._heads.reload(name)
+        if isinstance(error, WrongExpectedVersion) and ticket.tries < TRIES_MAX:
+            ticket.tries += 1
+            self._decide(ticket)
+        elif isinstance(error, StoreUnavailable) and not isinstance(ticket.stimulus, _REQUESTS):
+            self._keep(ticket)
+        elif ticket.then is not None:
+            ticket.then(error)
+        else:
+            log.error("a stimulus of account %s was not recorded: %s", name, error)
+
+    def _keep(self, ticket: _Ticket) -> None:
+        """What was seen can't be seen again: keep it until the store can be written."""
+        if len(self._backlog) < BACKLOG_MAX:
+            self._backlog.append(ticket)
+        elif ticket.then is not None:
+            ticket.then(BacklogFull(hint="make room for the log; restart to re-read the state"))
+
+    @property
+    def behind(self) -> int:
+        """How many observations wait for a store that could not be written."""
+        return len(self._backlog)
+
+    def retry_backlog(self) -> None:
+        """Try to record what was kept, in its order."""
+        tickets, self._backlog = self._backlog, deque()
+        for ticket in tickets:
+            ticket.tries = 0
+            self._decide(ticket)
+        if tickets:
+            self.queued()

@@ -1,0 +1,5 @@
+from .sequences import X
+
+
+def test_a():
+    assert X == 1
