@@ -4,7 +4,7 @@ Bytes are written once and hashed as stored, never serialised again. orjson woul
 and let a float through, whose shortest text differs between libraries: both are refused here.
 """
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
@@ -12,7 +12,6 @@ import orjson
 from .errors import InvalidContent
 
 _PLAIN = frozenset((str, int, bool, type(None)))
-_WRITABLE = _PLAIN | {dict, list}
 
 
 def encode(content: dict[str, Any]) -> bytes:
@@ -20,7 +19,7 @@ def encode(content: dict[str, Any]) -> bytes:
     if type(content) is not dict:
         raise InvalidContent("The content of a record is a dict")
     try:
-        if not _is_writable(content.values()):
+        if not _is_writable(content):
             _refuse(content, "")
         return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
@@ -52,24 +51,24 @@ def is_canonical(body: bytes) -> bool:
         return False
 
 
-def _is_writable(values: Collection[Any]) -> bool:
+def _is_writable(content: dict[str, Any]) -> bool:
     """Say whether all values, to any depth, are of the kinds that a record holds.
 
-    Keys are left to orjson, which refuses those that are not text. Most dicts hold plain values
-    only: those cost one set.
+    Keys are left to orjson, which refuses those that are not text.
     """
-    kinds = set(map(type, values))
-    if kinds <= _PLAIN:
-        return True
-    if not kinds <= _WRITABLE:
-        return False
-    for value in values:
-        kind = type(value)
-        if kind is dict:
-            if not _is_writable(value.values()):
+    plain = _PLAIN
+    pending: list[Iterable[Any]] = [content.values()]
+    for values in pending:
+        for value in values:
+            kind = type(value)
+            if kind in plain:
+                continue
+            if kind is dict:
+                pending.append(value.values())
+            elif kind is list:
+                pending.append(value)
+            else:
                 return False
-        elif kind is list and not _is_writable(value):
-            return False
     return True
 
 

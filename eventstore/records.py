@@ -77,6 +77,9 @@ class VaultEntry(msgspec.Struct, frozen=True):
 class Append(msgspec.Struct, eq=False):
     """A request to append records to one stream, all or none.
 
+    `follows` is the queued request that this one was decided upon: where that fails, this one fails
+    too, although its expected version may fit again by chance.
+
     Once committed, `result` holds the stored records; else `error` says why it was not. `done` is
     called after that in the order of the log; it must not wait and must not append (it may
     enqueue).
@@ -86,6 +89,7 @@ class Append(msgspec.Struct, eq=False):
     records: tuple[NewRecord, ...]
     expected_version: int | None = None
     vault: tuple[VaultEntry, ...] = ()
+    follows: "Append | None" = None
     result: list[Record] | None = None
     error: Exception | None = None
     done: Callable[["Append"], None] | None = None
@@ -110,42 +114,50 @@ def check_stream(name: str) -> None:
 
 def check_append(append: Append) -> None:
     """Refuse a request whose fields the log can't store: one of them would fail its whole group."""
-    if not 0 < len(append.records) <= RECORDS_PER_APPEND_MAX:
+    records, expected = append.records, append.expected_version
+    if not 0 < len(records) <= RECORDS_PER_APPEND_MAX:
         raise InvalidRecord(
-            f"An append carries 1 to {RECORDS_PER_APPEND_MAX} records, not {len(append.records)}"
+            f"An append carries 1 to {RECORDS_PER_APPEND_MAX} records, not {len(records)}"
         )
-    expected = append.expected_version
     if expected is not None and (type(expected) is not int or expected < 0):
         raise InvalidRecord("The expected version is a whole number from 0, or None for any")
-    for record in append.records:
+    for record in records:
+        body, reply, state = record.body, record.reply, record.state
         if type(record.id) is not bytes or len(record.id) != 16:
             raise InvalidRecord("The id of a record is a UUIDv7 in 16 bytes")
         if type(record.at) is not int or not _INTEGER_MIN <= record.at <= _INTEGER_MAX:
             raise InvalidRecord("The time of a record is whole nanoseconds UTC in 64 bits")
-        body = record.body
         if type(body) is not bytes or body[:1] != b"{" or body[-1:] != b"}":
             raise InvalidRecord(
                 "The body of a record is one JSON object in bytes", hint="use codec.encode"
             )
         if len(body) > BODY_BYTES_MAX:
             raise InvalidRecord(f"The body of a record has at most {BODY_BYTES_MAX} bytes")
-        _check_text("type", record.type)
-        if record.state is not None:
-            _check_text("state", record.state)
-        if record.reply is not None:
-            _check_text("reply", record.reply)
+        if not body.isascii():
+            try:
+                body.decode()
+            except UnicodeDecodeError:
+                raise InvalidRecord("The body of a record is UTF-8") from None
+        if not _is_text(record.type):
+            raise InvalidRecord("The type of a record is a text of at least one character")
+        if state is not None and not _is_text(state):
+            raise InvalidRecord("The state of a record is a text, or None")
+        if reply is not None and not _is_text(reply):
+            raise InvalidRecord("The reply of a record is a text, or None")
     for entry in append.vault:
-        for field in ("token", "kind", "value"):
-            _check_text(field, getattr(entry, field))
+        if not (_is_text(entry.token) and _is_text(entry.kind) and _is_text(entry.value)):
+            raise InvalidRecord("Token, kind and value of a vault entry are texts")
         if type(entry.salt) is not bytes:
             raise InvalidRecord("The salt of a vault entry is bytes")
 
 
-def _check_text(field: str, value: str) -> None:
+def _is_text(value: object) -> bool:
+    """Say whether a value is a text that the log can store: not empty, and no half a character."""
     if type(value) is not str or not value:
-        raise InvalidRecord(f"The field {field} is text of at least one character")
+        return False
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise InvalidRecord(f"The field {field} holds half a character") from None
+            return False
+    return True

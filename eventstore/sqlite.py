@@ -8,9 +8,9 @@ requests; what arrives during a commit is the next group.
 import logging
 import os
 import threading
-import uuid
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NoReturn
 
 from ..statemachine.errors import InputError, LinewardenError
 from .errors import StoreClosed, StoreNotFound
@@ -43,7 +43,7 @@ class SQLiteStore(SQLiteReader):
         self._leader: int | None = None
         self._failure: Exception | None = None  # of a `done`
         self._open = True
-        self._turns = Turns(self.enqueue, self.flush, lambda: writer.commit_seconds)
+        self._turns = Turns(self.enqueue, self.flush)
 
     @classmethod
     def open(
@@ -56,9 +56,9 @@ class SQLiteStore(SQLiteReader):
     ) -> "SQLiteStore":
         """Open a store for writing and make it where there is none, readable by its user only.
 
-        `name` tells others who holds it. `log_id` is the identity of a new log, 16 random bytes
-        by default. Beyond `size_bytes_max` the file does not grow: appends are then refused as
-        they are on a full disk.
+        `name` tells others who holds it. `log_id` is the identity of a new log, 16 bytes that the
+        database draws if none are given. Beyond `size_bytes_max` the file does not grow: appends
+        are then refused as they are on a full disk.
         """
         if os.fspath(path) in (":memory:", ""):
             raise StoreNotFound(
@@ -73,8 +73,8 @@ class SQLiteStore(SQLiteReader):
         try:
             if is_new(place):
                 _make_private(place)
-            writer = Writer(place, log_id or uuid.uuid4().bytes, size_bytes_max)
-            writer.open(create=True)
+            writer = Writer(place, size_bytes_max)
+            writer.open(create=True, log_id=log_id)
         except BaseException:
             owner.release()
             raise
@@ -82,7 +82,8 @@ class SQLiteStore(SQLiteReader):
 
     def enqueue(self, append: Append) -> None:
         """Queue a request without waiting; the next flush by any thread commits it."""
-        self._check_usable()
+        if not self._open or os.getpid() != self._pid:
+            self._refuse_use()
         stream = append.stream
         if stream not in self._checked:
             check_stream(stream)
@@ -215,7 +216,7 @@ class SQLiteStore(SQLiteReader):
         batch: list[Append] = []
         while queue and len(batch) < REQUESTS_PER_COMMIT_MAX:
             batch.append(queue.popleft())
-        checkpoints = dict(self._checkpoints)
+        checkpoints = self._checkpoints.copy()
         self._leader = threading.get_ident()
         try:
             error = self._writer.commit(batch, checkpoints)
@@ -242,13 +243,16 @@ class SQLiteStore(SQLiteReader):
             self._failure = self._failure or error
 
     def _check_usable(self) -> None:
-        if not self._open:
-            raise StoreClosed("The store is closed")
+        if not self._open or os.getpid() != self._pid:
+            self._refuse_use()
+
+    def _refuse_use(self) -> NoReturn:
         if os.getpid() != self._pid:
             raise StoreClosed(
                 "The store belongs to the process that this one was forked from",
                 hint="open it in the process that writes",
             )
+        raise StoreClosed("The store is closed")
 
 
 def _check_rights(path: str) -> None:

@@ -1,7 +1,5 @@
 """Small numbers that stand for names in the file: an integer a row instead of a text."""
 
-import sqlite3
-
 from .statements import STATEMENTS
 
 
@@ -9,21 +7,21 @@ class Numbers:
     """Numbers the names of one kind; a new name is kept only if its transaction is."""
 
     def __init__(self, kind: str) -> None:
-        self._insert = STATEMENTS[f"insert_{kind}"]
+        self.insert = STATEMENTS[f"insert_{kind}"]
         self._known: dict[str, int] = {}
         self._last = 0
-        self._new: list[tuple[int, str]] = []
+        self.new: list[tuple[int, str]] = []  # to be inserted before the records
 
     def load(self, rows: list[tuple[int, str]]) -> None:
         """Know these names already."""
         self._known = {name: number for number, name in rows}
         self._last = max(self._known.values(), default=0)
-        self._new.clear()
+        self.new.clear()
 
     def skip_to(self, last: int) -> None:
         """Give new names numbers above this one, without knowing the names below."""
         self._known.clear()
-        self._new.clear()
+        self.new.clear()
         self._last = last
 
     def of(self, name: str) -> int:
@@ -35,21 +33,16 @@ class Numbers:
         """Give a new name a number."""
         self._last += 1
         self._known[name] = self._last
-        self._new.append((self._last, name))
+        self.new.append((self._last, name))
         return self._last
-
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Insert the new names, before the records that refer to them."""
-        if self._new:
-            connection.executemany(self._insert, self._new)
 
     def keep(self) -> None:
         """The transaction was committed."""
-        self._new.clear()
+        self.new.clear()
 
     def forget(self) -> None:
         """The transaction was not committed: the new names have no number after all."""
-        for _, name in self._new:
+        for _, name in self.new:
             del self._known[name]
-        self._last -= len(self._new)
-        self._new.clear()
+        self._last -= len(self.new)
+        self.new.clear()

@@ -8,7 +8,7 @@ from sqlite_utils import Database, Migrations
 
 from .errors import NewerSchema, NotALinewardenStore, StoreNotFound
 from .sqlite_connection import connect_reading, typed
-from .statements import load
+from .statements import STATEMENTS, load
 
 # "lwdr": `file` and SQLite show it, and it tells our files from any other database.
 APPLICATION_ID: Final = 0x6C776472
@@ -27,7 +27,7 @@ def _log(database: Database) -> None:
     database.execute("PRAGMA user_version = 1")
 
 
-def migrate(connection: sqlite3.Connection, log_id: bytes) -> None:
+def migrate(connection: sqlite3.Connection, log_id: bytes | None) -> None:
     """Bring the schema up to date in one transaction; a new file gets its log id with it.
 
     The transaction is begun by hand as IMMEDIATE: applied as it comes, seven of eight processes
@@ -38,9 +38,7 @@ def migrate(connection: sqlite3.Connection, log_id: bytes) -> None:
     try:
         if migrations.pending(database):
             migrations.apply(database)
-        connection.execute(
-            "INSERT OR IGNORE INTO meta (key, value) VALUES ('log_id', ?)", (log_id,)
-        )
+        connection.execute(STATEMENTS["insert_log_id"], (log_id,))
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -14,7 +14,6 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from copy import copy
 from hashlib import sha256
-from time import perf_counter
 from typing import Any
 
 from ..statemachine.errors import LinewardenError
@@ -29,7 +28,6 @@ from .statements import STATEMENTS
 
 HEADS_MAX = 200_000
 TAIL_RECORDS = 32
-_WEIGHT = 0.2  # of the newest commit in the moving average
 
 _Head = tuple[int, int, bytes]
 _Checkpoints = Mapping[tuple[str, str], tuple[int, bytes]]
@@ -51,23 +49,23 @@ class _Group:
 class Writer:
     """Owns the only writing connection. Its caller holds a lock around every call."""
 
-    def __init__(self, path: str, log_id: bytes, size_bytes_max: int | None) -> None:
+    def __init__(self, path: str, size_bytes_max: int | None = None) -> None:
         self.path = path
-        self.log_id = log_id
+        self.log_id = b""
         self.size_bytes_max = size_bytes_max
-        self.commit_seconds = 0.0  # moving average
         self._connection: sqlite3.Connection | None = None
         self._heads: dict[str, _Head] = {}
         self._streams, self._types, self._states = map(Numbers, ("stream", "type", "state"))
+        self._numbers = (self._streams, self._types, self._states)
         self._position = 0
 
-    def open(self, *, create: bool = False) -> None:
+    def open(self, *, create: bool = False, log_id: bytes | None = None) -> None:
         """Connect, make the schema where asked to, and check the end of the log."""
         try:
             connection = connect_writing(self.path, self.size_bytes_max)
             try:
                 if create:
-                    migrate(connection, self.log_id)
+                    migrate(connection, log_id)
                 self._begin(connection)
             except BaseException:
                 connection.close()
@@ -93,9 +91,14 @@ class Writer:
         A group that failed is not tried again, and all of its requests hear of it: what one was
         told of another's head may not be so.
         """
-        started = perf_counter()
         try:
-            self._commit(batch, checkpoints)
+            if self._connection is None:
+                self.open()
+            try:
+                self._write(batch, checkpoints, careful=False)
+            except sqlite3.IntegrityError:
+                self._roll_back()
+                self._write(batch, checkpoints, careful=True)
         except sqlite3.Error as error:
             if primary_code(error) in ("SQLITE_BUSY", "SQLITE_LOCKED"):
                 self._roll_back()
@@ -110,7 +113,6 @@ class Writer:
             broken = StoreUnavailable(f"The commit broke off: {type(error).__name__}")
             _fail(batch, broken, error)
             raise
-        self.commit_seconds += _WEIGHT * (perf_counter() - started - self.commit_seconds)
         return None
 
     def execute(self, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
@@ -136,15 +138,6 @@ class Writer:
                 self._abandon()
                 raise typed(error, self.path) from error
 
-    def _commit(self, batch: Sequence[Append], checkpoints: _Checkpoints) -> None:
-        if self._connection is None:
-            self.open()
-        try:
-            self._write(batch, checkpoints, careful=False)
-        except sqlite3.IntegrityError:
-            self._roll_back()
-            self._write(batch, checkpoints, careful=True)
-
     def _write(self, batch: Sequence[Append], checkpoints: _Checkpoints, *, careful: bool) -> None:
         connection = self._connection
         assert connection is not None
@@ -156,9 +149,9 @@ class Writer:
                 self._stage(append, group, connection, careful=careful)
             except LinewardenError as error:
                 append.error = error
-        self._streams.write(connection)
-        self._types.write(connection)
-        self._states.write(connection)
+        for numbers in self._numbers:
+            if numbers.new:
+                connection.executemany(numbers.insert, numbers.new)
         if len(group.rows) == 1:
             connection.execute(STATEMENTS["insert_record"], group.rows[0])
         elif group.rows:
@@ -170,10 +163,9 @@ class Writer:
                 STATEMENTS["upsert_checkpoint"], [key + value for key, value in checkpoints.items()]
             )
         connection.execute("COMMIT")
-        for numbers in (self._streams, self._types, self._states):
-            numbers.keep()
-        if len(self._heads) > HEADS_MAX:
-            self._heads.clear()
+        for numbers in self._numbers:
+            if numbers.new:
+                numbers.keep()
         self._heads.update(group.heads)
         self._position = group.position
         for append, records in group.answers:
@@ -186,6 +178,8 @@ class Writer:
         head = group.heads.get(stream) or self._heads.get(stream) or self._load_head(stream)
         number, version, chained = head
         expected = append.expected_version
+        if append.follows is not None and append.follows.error is not None:
+            raise WrongExpectedVersion(stream, expected or 0, version)
         if careful or (expected is not None and expected != version):
             # A caller that never saw the answer appends again: its ids say so.
             answer = stored(append, connection, [records for _, records in group.answers])
@@ -225,12 +219,12 @@ class Writer:
 
     def _load_head(self, stream: str) -> _Head:
         assert self._connection is not None
+        if len(self._heads) > HEADS_MAX:
+            self._heads.clear()
         row = self._connection.execute(STATEMENTS["select_head"], (stream,)).fetchone()
         if row is None or row[1] is None:
             return (row[0] if row else 0, 0, chain.genesis(self.log_id, stream))
         head: _Head = row
-        if len(self._heads) > HEADS_MAX:
-            self._heads.clear()
         self._heads[stream] = head
         return head
 
@@ -249,7 +243,7 @@ class Writer:
         check_tail(connection, log_id)
 
     def _roll_back(self) -> None:
-        for numbers in (self._streams, self._types, self._states):
+        for numbers in self._numbers:
             numbers.forget()
         if self._connection is not None and self._connection.in_transaction:
             self._connection.execute("ROLLBACK")

@@ -32,6 +32,9 @@ SELECT coalesce(max(position), 0) FROM records;
 -- name: last_stream_number
 SELECT coalesce(max(number), 0) FROM streams;
 
+-- name: insert_log_id
+INSERT OR IGNORE INTO meta (key, value) VALUES ('log_id', coalesce(?, randomblob(16)));
+
 -- name: log_id
 SELECT value FROM meta WHERE key = 'log_id';
 

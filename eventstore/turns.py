@@ -12,35 +12,31 @@ from concurrent.futures import ThreadPoolExecutor
 from .errors import StoreUnavailable
 from .records import Append, Record
 
-# Above this an event loop begins to be late for its timers and sockets: measured commits take
-# 0.2 ms on an idle disk and 4 ms on a busy one.
+# Above this an event loop begins to be late for its timers and sockets: a measured commit of one
+# record takes 0.2 ms on an idle disk and 4 ms on a busy one.
 INLINE_SECONDS_MAX = 0.005
+_WEIGHT = 0.2  # of the newest flush in the moving average
 
 
 class _Turn:
     """What the coroutines of one loop wait for."""
 
-    __slots__ = ("flushing", "loop", "scheduled", "waiting")
+    __slots__ = ("flush_seconds", "flushing", "loop", "scheduled", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.scheduled = False
         self.flushing = False
+        self.flush_seconds = 0.0  # moving average, by the clock of the loop
         self.waiting: list[tuple[Append, asyncio.Future[list[Record]]]] = []
 
 
 class Turns:
     """Gathers the appends of each event loop and flushes them once a turn."""
 
-    def __init__(
-        self,
-        enqueue: Callable[[Append], None],
-        flush: Callable[[], None],
-        commit_seconds: Callable[[], float],
-    ) -> None:
+    def __init__(self, enqueue: Callable[[Append], None], flush: Callable[[], None]) -> None:
         self._enqueue = enqueue
         self._flush = flush
-        self._commit_seconds = commit_seconds
         self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}
         self._executor: ThreadPoolExecutor | None = None
 
@@ -74,31 +70,33 @@ class Turns:
         turn.scheduled = False
         if turn.flushing:
             return  # the thread is at work; what came since goes into its next group
-        if self._commit_seconds() <= INLINE_SECONDS_MAX:
+        started = turn.loop.time()
+        if turn.flush_seconds <= INLINE_SECONDS_MAX:
             failure: BaseException | None = None
             try:
                 self._flush()
             except Exception as error:  # noqa: BLE001 - told to those who wait
                 failure = error
-            _settle(turn, failure)
+            _settle(turn, started, failure)
             return
         if self._executor is None:
             self._executor = ThreadPoolExecutor(1, thread_name_prefix="linewarden-commit")
         turn.flushing = True
         flushed = turn.loop.run_in_executor(self._executor, self._flush)
-        flushed.add_done_callback(lambda future: self._flushed(turn, future))
+        flushed.add_done_callback(lambda future: self._flushed(turn, started, future))
 
-    def _flushed(self, turn: _Turn, flushed: "asyncio.Future[None]") -> None:
+    def _flushed(self, turn: _Turn, started: float, flushed: "asyncio.Future[None]") -> None:
         turn.flushing = False
         failure = None if flushed.cancelled() else flushed.exception()
-        _settle(turn, failure)
+        _settle(turn, started, failure)
         if turn.waiting and not turn.scheduled:
             turn.scheduled = True
             self._run(turn)
 
 
-def _settle(turn: _Turn, failure: BaseException | None) -> None:
+def _settle(turn: _Turn, started: float, failure: BaseException | None) -> None:
     """Answer the coroutines whose requests are decided; the others wait for the next group."""
+    turn.flush_seconds += _WEIGHT * (turn.loop.time() - started - turn.flush_seconds)
     open_still = []
     for append, future in turn.waiting:
         if future.done():

@@ -239,15 +239,20 @@ def _bad(record: Record, reason: str) -> _BadRecord:
 
 def _report(audit: _Audit, bad: _BadRecord | None) -> Report:
     good = audit.position if bad is None else min(audit.position, bad.position - 1)
-    return Report(
+    report = Report(
         ok=bad is None,
         records=good,
         streams=len(audit.heads),
         last_good_position=good,
         commitments=audit.commitments,
         erased=audit.erased,
-        first_bad_position=bad and bad.position,
-        stream=bad and bad.stream,
-        version=bad and bad.version,
-        reason=bad and bad.reason,
+    )
+    if bad is None:
+        return report
+    return msgspec.structs.replace(
+        report,
+        first_bad_position=bad.position,
+        stream=bad.stream,
+        version=bad.version,
+        reason=bad.reason,
     )

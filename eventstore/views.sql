@@ -1,6 +1,6 @@
 -- Views for people: words for numbers, and times that can be read. No program of ours reads them.
--- Our own connections can't: with trusted_schema off, SQLite 3.40 calls every JSON function in a view
--- unsafe. Datasette, sqlite-utils and the sqlite3 shell leave it on.
+-- Our own connections can't: with trusted_schema off, SQLite 3.40 calls every JSON function in a
+-- view unsafe. Datasette, sqlite-utils and the sqlite3 shell leave it on.
 
 -- name: log
 SELECT

@@ -20,6 +20,8 @@ def outgoing_of(service: Service, router: Router, account: str, effect: Send) ->
     reply = (state.replies or {}).get(effect.reply)
     if reply is None or reply.via != effect.controller or state.controller != effect.controller:
         return None
+    if not router.has_message(account, effect.reply):
+        return None
     if not state.live or not overlap(reply.captured, state.identity, state.links):
         return None
     identity = completed(reply.captured or Identity(), state.links)

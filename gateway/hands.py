@@ -15,10 +15,11 @@ from typing import Any
 
 from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Claim, CloseSocket, Dial, Effect, Notify, Purge, Send
+from ..statemachine.parsing import is_name
 from .driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
 
 SENDS_MAX = 64
-"""Plain sends that may block at once, in threads; neonize's can take 75 s (neonize.md, section 4)."""
+"""Plain sends that may block at once, in threads; one of neonize was measured to take 75 s."""
 
 log = logging.getLogger("linewarden.hands")
 
@@ -43,11 +44,20 @@ class Hands:
         """The driver of a controller, or the gateway's default."""
         return self._drivers.get(controller or "", self._default)
 
-    def perform(self, account: str, newest: str | None, effect: Effect) -> None:
-        """Do what an effect other than a send asks for, after what the account asked before."""
+    def perform(
+        self,
+        account: str,
+        newest: str | None,
+        effect: Effect,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Do what an effect other than a send asks for, after what the account asked before.
+
+        `done` is called when the driver has returned.
+        """
         call = self._call_of(account, newest, effect)
         before = self._last.get(account)
-        self._last[account] = self.spawn(self._in_order(account, effect, call, before))
+        self._last[account] = self.spawn(self._in_order(account, effect, call, done, before))
 
     def _call_of(self, account: str, newest: str | None, effect: Effect) -> tuple[Any, ...]:
         match effect:
@@ -69,12 +79,14 @@ class Hands:
         account: str,
         effect: Effect,
         call: tuple[Any, ...],
+        done: Callable[[], None],
         before: asyncio.Task[None] | None,
     ) -> None:
         if before is not None:
             await asyncio.wait({before})
         try:
             await self.run(*call)
+            done()
         except Exception as error:  # noqa: BLE001 - a driver's fault must not end the service
             log.error(
                 "the driver failed at %s for account %s: %s",
@@ -110,7 +122,7 @@ class Hands:
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows if it left
             answer("send_failed", kind="unknown", detail=type(error).__name__)
         else:
-            answer("send_acked", message_id=message_id if isinstance(message_id, str) else None)
+            answer("send_acked", message_id=message_id if is_name(message_id) else None)
 
     async def run(
         self, call: Callable[..., Any], *given: Any, pool: ThreadPoolExecutor | None = None

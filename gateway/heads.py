@@ -6,17 +6,22 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..eventstore import Append
 from ..projections.projections import Projections
 from ..statemachine.account import Account
 from .clock import Clock
 
 
 class Head(msgspec.Struct):
-    """Where the next decision on an account starts; a reload begins a new generation."""
+    """Where the next decision on an account starts; a reload begins a new generation.
+
+    `queued` is the newest request that was queued on it, which the next one follows.
+    """
 
     account: Account
     version: int
     generation: int = 0
+    queued: Append | None = None
 
 
 class Heads:

@@ -69,8 +69,9 @@ class Knowledge:
         queued = self._queued.get((name, reply))
         if queued is not None:
             return queued
-        first = next(iter(self._reader.of_reply(name, reply)), None)
-        return first.version if first is not None else None
+        of_reply = self._reader.of_reply(name, reply)
+        submitted = (record.version for record in of_reply if record.type == "reply_submitted")
+        return next(submitted, None)
 
     def note_open(self, name: str, account: Account) -> None:
         """Count the replies without an outcome that an account has."""

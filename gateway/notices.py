@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ..eventstore import Record, Store, decode
+from ..eventstore import Store, decode
 from ..statemachine.outcome import Effect, Notify
 
 if TYPE_CHECKING:
@@ -20,24 +19,40 @@ class Notices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._asked = 0
 
-    def performed(self, account: str, effect: Effect, record: Record) -> None:
-        """A notice of this record was handed over."""
+    def asked(self, effect: Effect) -> None:
+        """A driver is about to be asked."""
+        self._asked += isinstance(effect, Notify)
+
+    def performed(self, account: str, effect: Effect, version: int) -> None:
+        """The driver has taken what this record asks for."""
         if isinstance(effect, Notify):
-            self._store.save_checkpoint(CURSOR, account, record.version, b"{}")
+            self._asked -= 1
+            self._store.save_checkpoint(CURSOR, account, version, b"{}")
 
-    def undelivered(self, service: Service) -> Iterator[tuple[str, str, str]]:
-        """Account, controller and notice of what a crash kept from being delivered."""
+    def undelivered(self, service: Service) -> list[tuple[str, Notify, int]]:
+        """Account, notice and version of what a crash kept from being delivered."""
+        found = []
         for account in service.accounts():
             if not service.mine(service.account(account)):
                 continue
             known = self._store.load_checkpoint(CURSOR, account)
-            after = known[0] if known is not None else 0
-            for record in self._store.read_stream(account, after):
-                if b'"notify"' not in record.body:
-                    continue
-                for effect in decode(record.body)["outcome"].get("effects", ()):
-                    if effect["effect"] == "notify":
-                        yield account, effect["controller"], effect["notice"]
-            head = self._store.head(account)
-            self._store.save_checkpoint(CURSOR, account, head.version, b"{}")
+            for record in self._store.read_stream(account, known[0] if known is not None else 0):
+                if b'"notify"' in record.body:
+                    effects = decode(record.body)["outcome"].get("effects", ())
+                    found += [
+                        (account, Notify(effect["controller"], effect["notice"]), record.version)
+                        for effect in effects
+                        if effect["effect"] == "notify"
+                    ]
+        return found
+
+    def rest(self, service: Service) -> None:
+        """At an end: where every notice was taken, the next start need not look for any."""
+        if self._asked:
+            return
+        for account in service.accounts():
+            if service.mine(service.account(account)):
+                head = self._store.head(account)
+                self._store.save_checkpoint(CURSOR, account, head.version, b"{}")

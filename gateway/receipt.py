@@ -1,4 +1,4 @@
-"""Promises of the gateway: waited for by a thread or awaited by a coroutine, whichever is at hand."""
+"""Promises of the gateway: a thread waits for them, a coroutine awaits them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a record holds: the stimulus, its outcome, and what caused it. Written once, hashed as is."""
+"""What a record holds: the stimulus, its outcome and what caused it. Written once."""
 
 from __future__ import annotations
 

@@ -29,27 +29,25 @@ _CODE = re.compile(
 )
 """A pairing code that is announced as one; `[code]` takes its place."""
 
-_SHAPES = re.compile(
-    "|".join(
-        [
-            # Our own tokens, controllers and replies say nothing about anybody.
-            r"(?P<keep>\b(?:(?:idn|chat)_[0-9a-f]{18}|[cr][0-9a-f]{32})\b(?!@))",
-            r"(?P<link>(?i:(?:https?://)?(?:[\w-]+\.)*wa\.me/|(?:chat|api)\.whatsapp\.com/)\S*)",
-            # A QR payload: a version, and then keys.
-            r"(?P<pairing>(?<![\w.])\d@[\w+/=,.-]{16,})",
-            # JIDs, LIDs with their devices, and anything else that is somebody at somewhere.
-            r"(?P<id>(?<![\w.+:-])[\w.+:-]+@[\w.-]+)",
-            # Keys: padded base64, long runs that mix what words don't mix, very long runs.
-            r"(?P<padded>(?<![\w+/-])[A-Za-z0-9+/_-]{14,}={1,2}(?![\w=]))",
-            r"(?P<mixed>(?<![\w+/-])(?=[+/\w-]*[A-Z])(?=[+/\w-]*[a-z])(?=[+/\w-]*\d)[\w+/-]{24,})",
-            r"(?P<key>(?<![\w+/-])(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[0-9A-Za-z]{24,})",
-            r"(?P<long>(?<![\w+/-])[A-Za-z0-9+/]{40,})",
-            r"(?P<code>(?<![\w-])[A-Z0-9]{4}-[A-Z0-9]{4}(?![\w-]))",
-            r"(?P<number>(?<!\d)\+?\(?\d(?:[ \t().\-/\u00a0\u2010-\u2015]{0,2}\d){6,})",
-        ]
-    )
-)
-_SHOWN = {"padded": "secret", "mixed": "secret", "key": "secret", "long": "secret"}
+_SHAPES = {
+    # Our own tokens, controllers and replies say nothing about anybody.
+    "keep": r"\b(?:(?:idn|chat)_[0-9a-f]{18}|[cr][0-9a-f]{32})\b(?!@)",
+    "link": r"(?i:(?:https?://)?(?:[\w-]+\.)*wa\.me/|(?:chat|api)\.whatsapp\.com/)\S*",
+    # A QR payload: a version, and then keys.
+    "pairing": r"(?<![\w.])\d@[\w+/=,.-]{16,}",
+    # JIDs, LIDs with their devices, and anything else that is somebody at somewhere.
+    "id": r"(?<![\w.+:-])[\w.+:-]+@[\w.-]+",
+    # Keys: padded base64, long runs that mix what words don't mix, and very long runs.
+    "padded": r"(?<![\w+/-])[A-Za-z0-9+/_-]{14,}={1,2}(?![\w=])",
+    "mixed": r"(?<![\w+/-])(?=[+/\w-]*[A-Z])(?=[+/\w-]*[a-z])(?=[+/\w-]*\d)[\w+/-]{24,}",
+    "secret": r"(?<![\w+/-])(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[0-9A-Za-z]{24,}",
+    "long": r"(?<![\w+/-])[A-Za-z0-9+/]{40,}",
+    "code": r"(?<![\w-])[A-Z0-9]{4}-[A-Z0-9]{4}(?![\w-])",
+    "number": r"(?<!\d)\+?\(?\d(?:[ \t().+\-/\u00a0\u2010-\u2015]{0,2}\d){6,}",
+}
+"""What is personal or secret by its shape; the first that fits at a place counts."""
+_SHAPE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _SHAPES.items()))
+_SHOWN = {"padded": "secret", "mixed": "secret", "long": "secret"}
 
 
 def redact(text: str, limit: int = TEXT_MAX) -> str:
@@ -57,7 +55,7 @@ def redact(text: str, limit: int = TEXT_MAX) -> str:
     if len(text) > _READ_MAX:
         # What is cut through could lose its shape, so the last word goes too.
         text = text[:_READ_MAX].rpartition(" ")[0] + " …"
-    text = _SHAPES.sub(_label, _CODE.sub(r"\1[code]", text))
+    text = _SHAPE.sub(_label, _CODE.sub(r"\1[code]", text))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -73,7 +71,7 @@ class RedactingFilter(logging.Filter):
         """Always true: a line is made harmless, never lost."""
         try:
             line = record.getMessage()
-        except Exception:  # noqa: BLE001 - a line that can't be formatted must not print its arguments
+        except Exception:  # noqa: BLE001 - logging would print the arguments
             line = f"{record.msg} (its arguments don't fit)"
         record.msg = redact(line, _LINE_MAX)
         record.args = ()

@@ -103,7 +103,7 @@ class Router:
         except BaseException:
             self._forget(key)
             raise
-        receipt.add_done_callback(lambda done: self._submitted(key, done))  # type: ignore[arg-type]  # it is a Receipt
+        receipt.add_done_callback(lambda _: self._submitted(key, receipt))
         handle.add_done_callback(lambda done: self._cancelled(key, done.cancelled()))
         return handle
 
@@ -126,6 +126,10 @@ class Router:
     def cancel(self, account: str, reply: str) -> Receipt:
         """Take back a reply that is still held; its place is free at once."""
         return self._host.observe(account, "reply_cancelled", source="router", reply=reply)
+
+    def has_message(self, account: str, reply: str) -> bool:
+        """Whether the message is at hand; one that lived in another process is not."""
+        return (account, reply) in self._messages
 
     def message_of(self, account: str, reply: str) -> Any:
         """The message of a reply that has no outcome yet."""
@@ -197,8 +201,8 @@ class Router:
         return None
 
     def _cancelled(self, key: tuple[str, str], cancelled: bool) -> None:
-        if cancelled and key in self._handles:
-            self._forget(key)
+        if cancelled and self._handles.pop(key, None) is not None:
+            # The message stays until the outcome: it may be in flight, and written again.
             try:
                 self.cancel(*key)
             except LinewardenError:

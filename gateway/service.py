@@ -14,8 +14,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import msgspec
-
 from ..eventstore import Append, Record, Store
 from ..eventstore.errors import StoreUnavailable, WrongExpectedVersion
 from ..eventstore.records import check_stream
@@ -23,7 +21,6 @@ from ..projections.projections import Projections
 from ..statemachine import stimuli as st
 from ..statemachine.account import Account, due_of
 from ..statemachine.decision import decide
-from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Effect, Outcome, Settled
 from .clock import Clock
 from .dice import Dice
@@ -32,37 +29,17 @@ from .intake import Intake
 from .knowledge import Knowledge
 from .receipt import Decided
 from .recording import write
+from .ticket import REQUESTS, Backlog, Then, Ticket
 from .timers import Timer, Timers
 from .tokens import Tokens, commitments
 
 TRIES_MAX = 8
 """How often a stimulus is decided anew because another writer was faster."""
 
-BACKLOG_MAX = 10_000
-"""Observations kept in memory while the store can't be written; one more is refused."""
-
 log = logging.getLogger("linewarden.service")
 
-Then = Callable[[Decided | Exception], None]
-_REQUESTS = (
-    st.Claimed, st.RestartRequested, st.StopRequested, st.ReleaseRequested, st.RelinkRequested,
-    st.ReplySubmitted, st.TimerFired, st.ServiceStarted, st.ServiceStopped,
-)  # fmt: skip
-
-
-class BacklogFull(LinewardenError):
-    """The store can't be written and the backlog of observations is full."""
-
-
-class _Ticket(msgspec.Struct):
-    """A stimulus on its way into the log."""
-
-    account: str
-    stimulus: st.Stimulus
-    then: Then | None
-    cause: tuple[int, int] | None
-    generation: int = 0
-    tries: int = 0
+# Every step is a record; what `transitions` logs of each would drown the gateway's own log.
+logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
 class Service:
@@ -96,8 +73,8 @@ class Service:
         self._known = Knowledge(store, dice, policy, policies)
         self._heads = Heads(self.projections, clock, self._loaded)
         self._timers = Timers(self._is_set)
-        self._answered: deque[tuple[_Ticket, Outcome, Account, Append]] = deque()
-        self._backlog: deque[_Ticket] = deque()
+        self._answered: deque[tuple[Ticket, Outcome, Account, Append]] = deque()
+        self._backlog = Backlog()
         self._queued_count = 0
 
     # Observing
@@ -127,9 +104,9 @@ class Service:
         cause: tuple[int, int] | None = None,
     ) -> None:
         """Decide on a stimulus and queue its record; `then` gets what became of it."""
-        ticket = _Ticket(account, stimulus, then, cause)
-        if self._backlog and not isinstance(stimulus, _REQUESTS):
-            self._keep(ticket)
+        ticket = Ticket(account, stimulus, then, cause)
+        if self._backlog and not isinstance(stimulus, REQUESTS):
+            self._backlog.keep(ticket)
         else:
             self._decide(ticket)
             self.queued()
@@ -141,6 +118,8 @@ class Service:
         self.observe(account, self.admit(clean), answers.append)
         while not answers:
             self.flush()
+            if not answers and self.behind:
+                raise StoreUnavailable("the store can't be written; the observation is kept")
         if isinstance(answers[0], Exception):
             raise answers[0]
         return answers[0]
@@ -212,7 +191,7 @@ class Service:
 
     # Deciding
 
-    def _decide(self, ticket: _Ticket) -> None:
+    def _decide(self, ticket: Ticket) -> None:
         name = ticket.account
         head = self._heads.of(name)
         stimulus = self._known.complete(name, head.account, ticket.stimulus)
@@ -223,10 +202,14 @@ class Service:
         entries = self.tokens.entries_of(stimulus)
         root = ticket.cause[1] if ticket.cause is not None else head.version
         record = write(self.dice, stimulus, outcome, after, ticket.cause, commitments(entries))
-        append = Append(name, (record,), head.version - 1, entries)
+        append = Append(name, (record,), head.version - 1, entries, head.queued)
+        head.queued = append
         append.done = partial(self._done, ticket, outcome, after)
         self._known.note_queued(name, stimulus, after, head.version)
-        self._timers.set_changed(name, outcome, (head.version, root))
+        if "controller" in outcome.changes:  # the holder may be new, and inherits what is set
+            self._timers.set_all(name, after, (head.version, root))
+        else:
+            self._timers.set_changed(name, outcome, (head.version, root))
         self._queued_count += 1
         self.store.enqueue(append)
 
@@ -260,11 +243,12 @@ class Service:
             self._committed(ticket, outcome, append.result[0])
         return count
 
-    def _done(self, ticket: _Ticket, outcome: Outcome, after: Account, append: Append) -> None:
+    def _done(self, ticket: Ticket, outcome: Outcome, after: Account, append: Append) -> None:
         """Called by the store, perhaps on the thread that flushed: only takes it down."""
+        append.follows = None  # a long queue must not be a long chain
         self._answered.append((ticket, outcome, after, append))
 
-    def _committed(self, ticket: _Ticket, outcome: Outcome, record: Record) -> None:
+    def _committed(self, ticket: Ticket, outcome: Outcome, record: Record) -> None:
         name = ticket.account
         self._known.note_committed(name, record.reply)
         decided = Decided(name, outcome, record)
@@ -275,7 +259,7 @@ class Service:
         if ticket.then is not None:
             ticket.then(decided)
 
-    def _failed(self, ticket: _Ticket, error: Exception) -> None:
+    def _failed(self, ticket: Ticket, error: Exception) -> None:
         """Nothing was written: read the head back, and decide anew or tell who asked."""
         name = ticket.account
         if self._heads.of(name).generation == ticket.generation:
@@ -284,19 +268,12 @@ class Service:
         if isinstance(error, WrongExpectedVersion) and ticket.tries < TRIES_MAX:
             ticket.tries += 1
             self._decide(ticket)
-        elif isinstance(error, StoreUnavailable) and not isinstance(ticket.stimulus, _REQUESTS):
-            self._keep(ticket)
+        elif isinstance(error, StoreUnavailable) and not isinstance(ticket.stimulus, REQUESTS):
+            self._backlog.keep(ticket)
         elif ticket.then is not None:
             ticket.then(error)
         else:
             log.error("a stimulus of account %s was not recorded: %s", name, error)
-
-    def _keep(self, ticket: _Ticket) -> None:
-        """What was seen can't be seen again: keep it until the store can be written."""
-        if len(self._backlog) < BACKLOG_MAX:
-            self._backlog.append(ticket)
-        elif ticket.then is not None:
-            ticket.then(BacklogFull(hint="make room for the log; restart to re-read the state"))
 
     @property
     def behind(self) -> int:
@@ -305,9 +282,6 @@ class Service:
 
     def retry_backlog(self) -> None:
         """Try to record what was kept, in its order."""
-        tickets, self._backlog = self._backlog, deque()
-        for ticket in tickets:
-            ticket.tries = 0
+        for ticket in self._backlog.take():
             self._decide(ticket)
-        if tickets:
-            self.queued()
+        self.queued()

@@ -116,7 +116,7 @@ class NeonizeDriver(Driver):
     def _close(self, controller: str, socket: int, force: bool, done: Future[None]) -> None:
         try:
             called(self._client.stop if force else self._client.disconnect)
-        except Exception as error:  # noqa: BLE001 - whatever the library says, the close isn't confirmed
+        except Exception as error:  # noqa: BLE001 - a failed close isn't confirmed
             log.error("a client could not be closed: %s", type(error).__name__)
         else:
             if self.line is not None:
@@ -162,7 +162,7 @@ class NeonizeDriver(Driver):
         message = self._content(outgoing.message)
         try:
             response = called(lambda: self._client.send_message(to, message))
-        except Exception as error:  # noqa: BLE001 - the library has one class for all; its text tells
+        except Exception as error:  # noqa: BLE001 - only its text tells what it is
             raise self.judge(error) from None
         return str(response.ID) or None
 

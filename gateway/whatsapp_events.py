@@ -109,6 +109,7 @@ def login_status(text: str) -> Told | None:
 # Dials
 
 _UNMAPPED = re.compile(r"proto: required field \S+ not set")
+_WRAPPING = re.compile(r"\A(?:failed to [^:\n]+: )+(?:Get \"[^\"]*\": )?")
 _HANDSHAKE = re.compile(r"expected handshake response status code \d+ but got (\d{3})\b")
 _DIALS = (
     ("ENOTFOUND", r"no such host|name or service not known|server misbehaving|name resolution"),
@@ -132,23 +133,24 @@ def dial_failure(error: BaseException, *, opened: bool) -> Told:
     no code of WhatsApp, whose 401 or 403 would end the session, so it is spelt `HTTP_403`.
     """
     text = str(error)
-    detail = redact(text) or None
+    # Go puts the outermost words first, and the cause last.
+    detail = redact(_WRAPPING.sub("", text)) or None
     if _UNMAPPED.search(text):
         # The server sent a failure that the library can't express; its event pump is dead.
         return "closed", {"code": "UNMAPPED", "detail": detail}
     if opened:
         return "closed", {"detail": detail}
-    return "dial_failed", {"code": _dial_code(text, error), "detail": detail}
+    return "dial_failed", {"code": _dial_code(text), "detail": detail}
 
 
-def _dial_code(text: str, error: BaseException) -> str:
+def _dial_code(text: str) -> str:
     answered = _HANDSHAKE.search(text)
     if answered is not None:
         return f"HTTP_{answered[1]}"
     for code, pattern in _DIALS:
         if re.search(pattern, text, re.IGNORECASE):
             return code
-    return re.sub(r"\W", "", type(error).__name__)[:40] or "UNKNOWN"
+    return "UNKNOWN"
 
 
 # Sends

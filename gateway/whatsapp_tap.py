@@ -23,7 +23,7 @@ _DEVICE = 0
 """The code by which the library sets `client.me`; it calls no handler."""
 
 _STARTED: list[Any] = []
-"""Clients that were started: freeing one that Go still calls into ends the process (neonize#202)."""
+"""Clients that were started; one that is freed while Go calls it ends the process (neonize#202)."""
 
 
 class Listener(Protocol):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..statemachine.account import Account
@@ -101,15 +103,18 @@ def live_of(account: str, machine: Account) -> Live | None:
     return Live(account, machine.controller, machine.epoch, machine.identity, machine.since)
 
 
-def retired(machine: Account, at: int) -> Controller:
-    """The newest controller as a claim (`at`, UTC ns) leaves it: superseded, unless it had ended."""
-    assert machine.state is not None
-    ended = machine.state in ENDS
+def retired(fields: dict[str, Any], at: int) -> Controller:
+    """What a claim (`at`, UTC ns) leaves of the newest controller: superseded, if it had not ended.
+
+    `fields` are those of the account before the claim.
+    """
+    state = fields["state"]
+    ended = state in ENDS
     return Controller(
-        machine.epoch,
-        machine.holder,
-        machine.state if ended else State.SUPERSEDED,
-        machine.since if ended else at,
-        machine.cause,
-        machine.reason,
+        fields["epoch"],
+        fields["holder"],
+        state if ended else State.SUPERSEDED,
+        fields["since"] if ended else at,
+        fields["cause"],
+        fields["reason"],
     )

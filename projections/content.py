@@ -16,79 +16,91 @@ from ..statemachine.account import Account, Lingering, Reply
 from ..statemachine.identity import Identity
 from ..statemachine.outcome import Effect, Settled
 
-MAPS: dict[str, Any] = {
+_MAPS: dict[str, Any] = {
     "lingering": Lingering,
     "retired": Identity,
     "links": str,
     "replies": Reply,
 }
+MAPS = frozenset(_MAPS)
 """The fields of an account that change by key; a key with null is gone."""
 
 if TYPE_CHECKING:
     Changes = dict[str, Any]
 else:
     # Made from the fields of an account: a field that is added there can't be forgotten here.
-    Changes = TypedDict(
-        "Changes",
-        {name: hint | None for name, hint in get_type_hints(Account).items()}
-        | {name: dict[str, kind | None] | None for name, kind in MAPS.items()},
-        total=False,
-    )
-
-
-class Seen(msgspec.Struct, frozen=True, gc=False):
-    """As much of a stimulus as projections read."""
-
-    controller: str | None = None
-    evidence: str | None = None
-    chat: str | None = None
-    captured_on: str | None = None
+    # In the order of canonical JSON each key is found where the decoder looks first.
+    _HINTS = {name: hint | None for name, hint in get_type_hints(Account).items()} | {
+        name: dict[str, kind | None] | None for name, kind in _MAPS.items()
+    }
+    Changes = TypedDict("Changes", dict(sorted(_HINTS.items())), total=False)  # noqa: UP013 - the fields are not written here
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):
     """An outcome with its changes as an account holds them."""
 
-    rule: str = ""
     changes: Changes = {}
     effects: tuple[Effect, ...] = ()
+    rule: str = ""
     settled: dict[str, Settled] = {}
 
 
-class Content(msgspec.Struct, frozen=True, gc=False):
-    """The content of a record. One without an outcome, such as an erasure, changes nothing."""
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """As much of a stimulus as projections read."""
 
-    stimulus: Seen = Seen()
+    captured_on: str | None = None
+    chat: str | None = None
+    evidence: str | None = None
+
+
+class _WithOutcome(msgspec.Struct, frozen=True, gc=False):
+    # A record without an outcome, such as an erasure, changes nothing.
     outcome: Decided = Decided()
 
 
-_decode = msgspec.json.Decoder(Content).decode
+class _WithStimulus(msgspec.Struct, frozen=True, gc=False):
+    stimulus: Seen = Seen()
 
 
-def content_of(record: Record) -> Content:
-    """Read a record's content; raise `Corrupt` where it is none that a decision could have made."""
-    try:
-        return _decode(record.body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise Corrupt(
-            f"Record {record.position} holds no outcome that this version can read",
-            hint="a newer linewarden may have written it; else run `linewarden verify`",
-            position=record.position,
-        ) from None
+_stimulus = msgspec.json.Decoder(_WithStimulus).decode
+
+read = msgspec.json.Decoder(_WithOutcome).decode
+"""Reads a record's body; raises `msgspec.MsgspecError` where it holds no outcome of a decision."""
 
 
-def advance(account: Account, changes: Changes) -> None:
-    """Write the changes of an outcome into an account that nobody else holds."""
-    for name, value in changes.items():
-        if name in MAPS and value is not None:
-            value = _merged(getattr(account, name), value)
-        setattr(account, name, value)
+def seen(body: bytes) -> Seen:
+    """Read the stimulus of a record's body. Few projections need it, so it is read apart."""
+    return _stimulus(body).stimulus
 
 
-def _merged(old: dict[str, Any] | None, changes: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(old) if old else {}
-    for key, value in changes.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = value
-    return merged
+def unreadable(record: Record) -> Corrupt:
+    """The error for a record whose body no decision can have made."""
+    return Corrupt(
+        f"Record {record.position} holds no outcome that this version can read",
+        hint="a newer linewarden may have written it; else run `linewarden verify`",
+        position=record.position,
+    )
+
+
+def missing(record: Record, version: int) -> Corrupt:
+    """The error for a record that came where version `version` of its account was due."""
+    return Corrupt(
+        f"Record {record.position} is version {record.version} of its account, where version "
+        f"{version} is due",
+        position=record.position,
+    )
+
+
+def merge(fields: dict[str, Any], changes: Changes) -> None:
+    """Complete the changes of maps, which name only changed keys, from the fields before them."""
+    for name in MAPS:
+        changed = changes.get(name)
+        if changed is None:
+            continue
+        merged = dict(fields[name] or ())
+        for key, value in changed.items():
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = value
+        changes[name] = merged

@@ -1,7 +1,7 @@
 """The directory: which live accounts are logged in as whom.
 
 Identities are tokens. An account is found by every token that can lead to it: its own forms, and
-those that the library's PN↔LID map ties to them. Whether it truly is the same person says `overlap`.
+those that the library's PN↔LID map ties to them. Whether it is the same person, says `overlap`.
 """
 
 from __future__ import annotations

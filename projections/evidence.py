@@ -11,7 +11,7 @@ import msgspec
 from ..eventstore import Record
 from ..statemachine.account import Account
 from ..statemachine.lifecycle import State
-from .content import Content
+from .content import Decided, seen
 
 PROOFS = frozenset({"opened", "activity", "send_acked", "keepalive_restored", "identity_observed"})
 """The stimuli that can be a proof; whether one is, says its outcome."""
@@ -35,22 +35,19 @@ class Evidence(msgspec.Struct, gc=False):
     proofs: dict[str, Proof] = {}
     newest: str | None = None
 
-    def note(self, record: Record, content: Content) -> None:
+    def note(self, record: Record, outcome: Decided, controller: str | None) -> None:
         """Keep a record whose stimulus is one of `PROOFS`, if its outcome took it as a proof."""
         kind = record.type
-        outcome = content.outcome
         if kind == "identity_observed":
-            # It says who is there, and a frame that carried it was no proof of life by itself.
+            # It says who is there; that the connection lives was proven by its opening.
             if outcome.rule == "identity.proven":
-                self.proofs["identity"] = Proof(
-                    record.at, record.version, content.stimulus.controller
-                )
+                self.proofs["identity"] = Proof(record.at, record.version, controller)
             return
         if "proof" not in outcome.changes:
             return
         if kind == "activity":
-            kind = f"activity:{content.stimulus.evidence or 'frame'}"
-        self.proofs[kind] = Proof(record.at, record.version, content.stimulus.controller)
+            kind = _activity(record.body)
+        self.proofs[kind] = Proof(record.at, record.version, controller)
         self.newest = kind
 
     def proving(self, machine: Account) -> tuple[str, Proof] | None:
@@ -58,3 +55,9 @@ class Evidence(msgspec.Struct, gc=False):
         if machine.state is not State.CONNECTED or self.newest is None:
             return None
         return self.newest, self.proofs[self.newest]
+
+
+def _activity(body: bytes) -> str:
+    """The kind of an activity. A record leaves out what is the default, and most are a frame."""
+    evidence = seen(body).evidence if b'"evidence":' in body else None
+    return f"activity:{evidence}" if evidence is not None else "activity:frame"

@@ -7,15 +7,18 @@ is uncertain from the last proof of life before a gap to the opening that ended 
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from ..eventstore import Record
-from ..statemachine.account import Account
 from ..statemachine.outcome import Dial
 from .content import Decided
 
 GAPS_MAX = 1_000
 """Ended gaps of an account that are kept one by one; counts and totals go on."""
+
+_CAUSES = {"claim.supersedes": "claimed", "service.stopped": "service_stopped"}
 
 
 class Gap(msgspec.Struct, omit_defaults=True, gc=False):
@@ -56,50 +59,41 @@ class Gaps(msgspec.Struct, gc=False):
     total: int = 0
 
     def begin(
-        self, record: Record, outcome: Decided, machine: Account, loser: str | None, proof: int
+        self, record: Record, rule: str, fields: dict[str, Any], loser: str, proof: int
     ) -> None:
-        """`loser` is live no more, and nobody else is; `proof` was its last sign of life."""
-        waiting = sum(not reply.in_flight for reply in (machine.replies or {}).values())
+        """`loser` is live no more; `fields` is the account now, `proof` the last sign of life."""
+        waiting = sum(not reply.in_flight for reply in (fields["replies"] or {}).values())
+        cause = _CAUSES.get(rule) or fields["reason"] or fields["cause"] or rule
         self.open = Gap(
-            record.at,
-            record.version,
-            _cause(outcome.rule, machine),
-            outcome.rule,
-            loser,
-            proof,
-            held=waiting,
+            record.at, record.version, cause, rule, loser, uncertain_from=proof, held=waiting
         )
 
-    def pass_unknown(self, record: Record, outcome: Decided, machine: Account, proof: int) -> None:
+    def pass_unknown(self, record: Record, rule: str, controller: str, proof: int) -> None:
         """A new socket was opened unseen: nobody knows since when the old one was gone."""
-        if not self.ever:
-            return
-        gap = Gap(
-            record.at,
-            record.version,
-            "new_socket",
-            outcome.rule,
-            machine.controller,
-            proof,
-            ended_at=record.at,
-            ended_version=record.version,
-            ended_by=machine.controller,
-            uncertain_until=record.at,
-            unknown=True,
-        )
-        self._keep(gap)
+        if self.ever:
+            gap = Gap(
+                record.at, record.version, "new_socket", rule, controller, uncertain_from=proof
+            )
+            gap.unknown = True
+            self._end(gap, record, controller, record.at)
 
-    def end(self, record: Record, machine: Account) -> None:
-        """A controller is live."""
+    def end(self, record: Record, controller: str, opened_at: int) -> None:
+        """`controller` is live, on a connection that was opened at `opened_at` (UTC ns)."""
         self.ever = True
         gap, self.open = self.open, None
-        if gap is None or gap.started_at == record.at:
-            return
+        if gap is not None and gap.started_at != record.at:
+            self._end(gap, record, controller, opened_at)
+
+    def _end(self, gap: Gap, record: Record, controller: str, opened_at: int) -> None:
         gap.ended_at = record.at
         gap.ended_version = record.version
-        gap.ended_by = machine.controller
-        gap.uncertain_until = machine.opened_at
-        self._keep(gap)
+        gap.ended_by = controller
+        gap.uncertain_until = opened_at
+        self.count += 1
+        self.total += gap.length(record.at)
+        self.ended.append(gap)
+        if len(self.ended) > GAPS_MAX:
+            del self.ended[0]
 
     def tally(self, outcome: Decided) -> None:
         """Count what an outcome did while the gap is open."""
@@ -125,19 +119,3 @@ class Gaps(msgspec.Struct, gc=False):
     def all(self) -> list[Gap]:
         """The gaps that are kept, oldest first, the open one last."""
         return [*self.ended, self.open] if self.open is not None else list(self.ended)
-
-    def _keep(self, gap: Gap) -> None:
-        self.count += 1
-        self.total += 0 if gap.ended_at is None else gap.length(gap.ended_at)
-        self.ended.append(gap)
-        if len(self.ended) > GAPS_MAX:
-            del self.ended[0]
-
-
-def _cause(rule: str, machine: Account) -> str:
-    """Why the live controller was lost, in one word."""
-    if rule == "claim.supersedes":
-        return "claimed"
-    if rule == "service.stopped":
-        return "service_stopped"
-    return machine.reason or machine.cause or rule

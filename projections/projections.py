@@ -22,32 +22,23 @@ class Projections:
     """Views of the accounts of a log. For one thread; `live` may be asked from any."""
 
     def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+        self.reader = reader
         self._views: dict[str, AccountView] = {}
         self._live: dict[str, Live] = {}
         self._directory = Directory()
         self._written: dict[str, int] = {}
+        self._forgotten: set[str] = set()
         self._position: int | None = None
-
-    @property
-    def reader(self) -> Reader:
-        """The log behind the projections."""
-        return self._reader
-
-    def forget(self, account: str) -> None:
-        """Let go of an account's view: it is loaded anew, with what others have appended."""
-        if self._views.pop(account, None) is not None and self._live.pop(account, None):
-            self._directory.forget(account)
 
     def accounts(self) -> list[str]:
         """Name all accounts of the log, in the order of their first record."""
-        return self._reader.streams()
+        return self.reader.streams()
 
     def account(self, name: str) -> AccountView | None:
         """The view of an account, up to date when it is loaded; None where it has no record."""
         view = self._views.get(name)
         if view is None:
-            view = self._load(name, self._reader.load_checkpoint(checkpoints.PROJECTION, name))
+            view = self._load(name, self.reader.load_checkpoint(checkpoints.PROJECTION, name))
             if not view.version:
                 return None
             self._adopt(view)
@@ -69,6 +60,8 @@ class Projections:
         """
         if self._position is None:
             self.catch_up()
+        while self._forgotten:
+            self.account(self._forgotten.pop())
         return [
             self._live[account]
             for account in self._directory.find(identity)
@@ -85,24 +78,32 @@ class Projections:
             view = self.account(record.stream)
             assert view is not None, "the record was committed, so its stream is there"
         if record.version > view.version + 1:
-            view.fold(self._reader.read_stream(record.stream, view.version, record.version - 1))
+            view.fold(self.reader.read_stream(record.stream, view.version, record.version - 1))
         if record.version == view.version + 1:
             view.apply(record, machine)
             self._index(view)
         return view
+
+    def forget(self, account: str) -> None:
+        """Drop the view of an account: it is loaded anew from the log when it is asked for."""
+        if self._views.pop(account, None) is not None:
+            self._forgotten.add(account)
+        self._written.pop(account, None)
+        if self._live.pop(account, None) is not None:
+            self._directory.forget(account)
 
     def catch_up(self, upto_position: int | None = None) -> int:
         """Load every account and take in all records up to a position; return that position.
 
         Without `upto_position` it is the newest. A view that is further on already stays there.
         """
-        last = self._reader.last_position()
+        last = self.reader.last_position()
         upto = last if upto_position is None else min(upto_position, last)
         if self._position is None:
             self._load_all(upto)
         else:
-            for page in self._reader.pages(self._position, upto):
-                self._take_page(page)
+            for record in self.reader.read_all(self._position, upto):
+                self.apply(record)
         self._position = max(upto, self._position or 0)
         return self._position
 
@@ -124,12 +125,12 @@ class Projections:
     def rebuild(self, account: str) -> AccountView:
         """The view of an account from its first record on; checkpoints and memory are not used."""
         view = AccountView(account)
-        view.fold(self._reader.read_stream(account))
+        view.fold(self.reader.read_stream(account))
         return view
 
     def rebuild_all(self, upto_position: int | None = None) -> dict[str, AccountView]:
         """The views of all accounts from the first record on, in one pass over the log."""
-        return rebuilt(self._reader.pages(0, upto_position))
+        return rebuilt(self.reader.pages(0, upto_position))
 
     def as_of(
         self, account: str, *, position: int | None = None, at: int | None = None
@@ -139,15 +140,15 @@ class Projections:
         As of a time is after the last record that is not later, whatever clocks did in between.
         """
         view = AccountView(account)
-        last = version_at(self._reader, account, position=position, at=at)
-        view.fold(self._reader.read_stream(account, 0, last))
+        last = version_at(self.reader, account, position=position, at=at)
+        view.fold(self.reader.read_stream(account, 0, last))
         return view
 
     def _load(self, name: str, saved: tuple[int, bytes] | None) -> AccountView:
         view = checkpoints.read(saved[1], name, saved[0]) if saved is not None else None
         if view is not None:
             # The record that the checkpoint stands on is read again, to see that it is the same.
-            tail = self._reader.read_stream(name, view.version - 1)
+            tail = self.reader.read_stream(name, view.version - 1)
             stands_on = next(iter(tail), None)
             if stands_on is not None and stands_on.chain == view.chain:
                 self._written[name] = view.version
@@ -157,24 +158,19 @@ class Projections:
 
     def _load_all(self, upto: int) -> None:
         """Load what is not loaded yet: by checkpoints where there are some, else in one pass."""
-        saved = self._reader.load_checkpoints(checkpoints.PROJECTION)
+        saved = self.reader.load_checkpoints(checkpoints.PROJECTION)
         if not saved and not self._views:
-            for view in self.rebuild_all(upto).values():
+            for view in rebuilt(self.reader.pages(0, upto)).values():
                 self._adopt(view)
             return
-        for name in self._reader.streams():
-            if name not in self._views:
+        heads = self.reader.heads()
+        for name, head in heads.items():
+            known = self._views.get(name)
+            if known is None:
                 self._adopt(self._load(name, saved.get(name)))
-        # A view that was loaded before may be behind; one that is just loaded has nothing to read.
-        for name, head in self._reader.heads().items():
-            view = self._views.get(name)
-            if view is not None and view.version < head.version:
-                view.fold(self._reader.read_stream(name, view.version))
-                self._index(view)
-
-    def _take_page(self, page: Iterable[Record]) -> None:
-        for record in page:
-            self.apply(record)
+            elif known.version < head.version:
+                known.fold(self.reader.read_stream(name, known.version))
+                self._index(known)
 
     def _adopt(self, view: AccountView) -> None:
         self._views[view.account] = view
@@ -203,20 +199,26 @@ class Projections:
 def rebuilt(pages: Iterable[Iterable[Record]]) -> dict[str, AccountView]:
     """The views that pages of a log make, from its first record on."""
     views: dict[str, AccountView] = {}
-    known = views.get
     for page in pages:
+        # An account's records of a page are folded together: one look-up, one copy of its state.
+        streams: dict[str, list[Record]] = {}
         for record in page:
-            view = known(record.stream)
+            try:
+                streams[record.stream].append(record)
+            except KeyError:
+                streams[record.stream] = [record]
+        for stream, records in streams.items():
+            view = views.get(stream)
             if view is None:
-                view = views[record.stream] = AccountView(record.stream)
-            view.take(record)
+                view = views[stream] = AccountView(stream)
+            view.fold(records)
     return views
 
 
 def version_at(
     reader: Reader, account: str, *, position: int | None = None, at: int | None = None
 ) -> int:
-    """The last version of an account up to a position and a time (UTC ns); 0 where there is none."""
+    """The last version of an account up to a position and a time (UTC ns), 0 for none."""
     if position is None and at is None:
         return reader.head(account).version
     last = 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import msgspec
 
 from ..eventstore import Record
 from ..statemachine.outcome import Send
-from .content import Content
+from .content import Decided, seen
 
 FINISHED_MAX = 1_000
-"""Finished replies of an account that are kept; the log has all of them."""
+"""Finished replies of an account that are always kept; the log has all of them."""
 
 VERSIONS_MAX = 32
 """Records of a reply that are kept by version, the first ones; a reply has a handful."""
@@ -31,7 +33,7 @@ class ReplyView(msgspec.Struct, omit_defaults=True, gc=False):
     sends: int = 0
     settled_at: int | None = None
     late_ack: int | None = None
-    versions: list[int] = []
+    versions: tuple[int, ...] = ()
 
     @property
     def pending(self) -> bool:
@@ -49,26 +51,24 @@ class Replies(msgspec.Struct, gc=False):
         """A reply by its id; None where it is unknown or finished too long ago."""
         return self.pending.get(name) or self.finished.get(name)
 
-    def apply(self, record: Record, content: Content) -> None:
+    def apply(self, record: Record, outcome: Decided) -> None:
         """Take in a record that names a reply, sends some, or settles some."""
-        outcome = content.outcome
         if record.reply is not None:
-            self._named(record.reply, record, content)
+            self._named(record.reply, record, outcome.rule)
         for effect in outcome.effects:
             if type(effect) is Send:
                 self._sent(effect, record)
         for name, settled in outcome.settled.items():
             self._settle(name, record, settled.outcome, settled.reason)
 
-    def _named(self, name: str, record: Record, content: Content) -> None:
-        rule = content.outcome.rule
+    def _named(self, name: str, record: Record, rule: str) -> None:
         reply = self.get(name)
         if reply is None:
             if record.type != "reply_submitted" or rule == "reply.repeated":
                 return
-            reply = self.pending[name] = ReplyView(
-                "held", record.at, content.stimulus.chat, content.stimulus.captured_on
-            )
+            stimulus = seen(record.body)
+            reply = ReplyView("held", record.at, stimulus.chat, stimulus.captured_on)
+            self.pending[name] = reply
         _note(reply, record.version)
         if rule == "reply.resend":
             reply.outcome = "held"
@@ -92,11 +92,13 @@ class Replies(msgspec.Struct, gc=False):
         reply.settled_at = record.at
         _note(reply, record.version)
         self.finished[name] = reply
-        if len(self.finished) > FINISHED_MAX:
-            del self.finished[next(iter(self.finished))]
+        if len(self.finished) > FINISHED_MAX * 5 // 4:
+            # Many at a time: a dict finds its first key the slower the more were deleted before.
+            for old in list(islice(self.finished, len(self.finished) - FINISHED_MAX)):
+                del self.finished[old]
 
 
 def _note(reply: ReplyView, version: int) -> None:
     versions = reply.versions
     if len(versions) < VERSIONS_MAX and (not versions or versions[-1] != version):
-        versions.append(version)
+        reply.versions = (*versions, version)

@@ -7,12 +7,12 @@ reading. All of it is one function of the stream: caught up from anywhere equals
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
 from ..eventstore import Record
-from ..eventstore.errors import Corrupt
-from ..statemachine.account import Account
+from ..statemachine.account import FIELDS, Account
 from ..statemachine.lifecycle import State
 from .connections import (
     CONTROLLERS_MAX,
@@ -23,12 +23,16 @@ from .connections import (
     live_of,
     retired,
 )
-from .content import Content, advance, content_of
+from .content import MAPS, Decided, merge, missing, read, unreadable
 from .evidence import PROOFS, Evidence
 from .gaps import Gaps
 from .replies import Replies
 
-_LIVENESS = frozenset({"state", "identity", "controller"})
+_TURNING = frozenset({"identity", "controller", "opened_at"})
+"""Only these fields can begin or end a live controller: whoever stops being connected loses the
+proof of its identity in the same record."""
+
+_SPECIAL = _TURNING | MAPS
 
 
 class AccountView(msgspec.Struct, gc=False):
@@ -79,68 +83,62 @@ class AccountView(msgspec.Struct, gc=False):
         """Take in the next record of the account.
 
         `machine` is the state after it, where the caller has just decided it and need not have it
-        folded again. A `machine` that was read from the view before stays as it was.
+        folded again.
         """
-        if machine is None:
-            self.machine = msgspec.structs.replace(self.machine)
-        self.take(record, machine)
+        self.fold((record,), machine)
 
-    def fold(self, records: Iterable[Record]) -> None:
-        """Take in the next records of the account, faster than one by one."""
-        self.machine = msgspec.structs.replace(self.machine)
-        for record in records:
-            self.take(record)
+    def fold(self, records: Iterable[Record], after: Account | None = None) -> None:
+        """Take in the next records of the account; raise `Corrupt` where one is missing.
 
-    def take(self, record: Record, after: Account | None = None) -> None:
-        """Take in the next record in place: only for a view that nobody else has seen yet."""
-        if record.version != self.version + 1:
-            raise Corrupt(
-                f"Record {record.position} is version {record.version} of its account, after "
-                f"version {self.version}",
-                position=record.position,
-            )
-        content = content_of(record)
-        changes = content.outcome.changes
-        before = self.machine
-        if changes:
-            if _LIVENESS.isdisjoint(changes):
-                if after is None:
-                    advance(before, changes)
+        A `machine` that was read from the view before stays as it was. `after` is the state after
+        the one record that there is, if the caller has it.
+        """
+        fields = dict(zip(FIELDS, msgspec.structs.astuple(self.machine), strict=True))
+        gaps, replies, evidence = self.gaps, self.replies, self.evidence
+        version, last = self.version, None
+        try:
+            for record in records:
+                if record.version != version + 1:
+                    raise missing(record, version + 1)
+                outcome = read(record.body).outcome
+                changes = outcome.changes
+                if _SPECIAL.isdisjoint(changes):
+                    fields.update(changes)
                 else:
-                    self.machine = after
-            else:
-                self._turn(record, content, after)
-        elif after is not None:
-            self.machine = after
-        if record.type in PROOFS:
-            self.evidence.note(record, content)
-        outcome = content.outcome
-        if record.reply is not None or outcome.settled or "replies" in changes:
-            self.replies.apply(record, content)
-        if self.gaps.open is not None:
-            self.gaps.tally(outcome)
-        self.version = record.version
-        self.position = record.position
-        self.at = record.at
-        self.chain = record.chain
+                    merge(fields, changes)
+                    self._turn(record, outcome, fields)
+                if record.type in PROOFS:
+                    evidence.note(record, outcome, fields["controller"])
+                if record.reply is not None or outcome.settled or "replies" in changes:
+                    replies.apply(record, outcome)
+                if gaps.open is not None:
+                    gaps.tally(outcome)
+                last, version = record, record.version
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise unreadable(record) from error
+        finally:
+            if last is not None:
+                self.machine = Account(*fields.values()) if after is None else after
+                self.position, self.version = last.position, version
+                self.at, self.chain = last.at, last.chain
 
-    def _turn(self, record: Record, content: Content, after: Account | None) -> None:
+    def _turn(self, record: Record, outcome: Decided, fields: dict[str, Any]) -> None:
         """Take in changes that may begin or end a live controller, or bring a new one."""
-        outcome, machine = content.outcome, self.machine
-        was_live, name, proof = machine.live, machine.controller, machine.proof
-        if name is not None and "controller" in outcome.changes:
-            self.retired[name] = retired(machine, record.at)
+        changes, gaps = outcome.changes, self.gaps
+        if _TURNING.isdisjoint(changes):
+            fields.update(changes)
+            return
+        was_live = fields["state"] is State.CONNECTED and fields["identity"] is not None
+        name, proof = fields["controller"], fields["proof"]
+        if name is not None and "controller" in changes:
+            self.retired[name] = retired(fields, record.at)
             if len(self.retired) > CONTROLLERS_MAX:
                 del self.retired[next(iter(self.retired))]
-        if after is None:
-            advance(machine, outcome.changes)
-        else:
-            self.machine = machine = after
+        fields.update(changes)
         if outcome.rule == "opened.new_socket":
-            self.gaps.pass_unknown(record, outcome, machine, proof)
-        live = machine.state is State.CONNECTED and machine.identity is not None
-        if live:
+            gaps.pass_unknown(record, outcome.rule, name, proof)
+        if fields["state"] is State.CONNECTED and fields["identity"] is not None:
             if not was_live:
-                self.gaps.end(record, machine)
+                gaps.end(record, fields["controller"], fields["opened_at"])
         elif was_live:
-            self.gaps.begin(record, outcome, machine, name, proof)
+            gaps.begin(record, outcome.rule, fields, name, proof)

@@ -7,14 +7,16 @@ at which they are due. Replies are held only while they have no outcome. Everyth
 
 from __future__ import annotations
 
+from itertools import compress
+from operator import is_not
 from typing import Any, Literal
 
 import msgspec
 
 from .closes import CloseClass
 from .identity import Identity
-from .lifecycle import State, Phase
-from .policy import Policy, recorded_policy
+from .lifecycle import Phase, State
+from .policy import DEFAULT, Policy, recorded_policy
 from .stimuli import TimerName
 
 RETIRED_MAX = 1024
@@ -136,7 +138,7 @@ class Account(msgspec.Struct, gc=False, omit_defaults=True):
     @property
     def policy(self) -> Policy:
         """The policy in force; one object is shared by all accounts with the same overrides."""
-        return recorded_policy(tuple(self.overrides.items()) if self.overrides else ())
+        return recorded_policy(tuple(self.overrides.items())) if self.overrides else DEFAULT
 
     @property
     def live(self) -> bool:
@@ -145,8 +147,10 @@ class Account(msgspec.Struct, gc=False, omit_defaults=True):
 
 
 FIELDS = Account.__struct_fields__
+_PLACES = range(len(FIELDS))
 TIMERS: tuple[TimerName, ...] = (
-    "retry", "hold", "connect_deadline", "pairing", "stability", "handover", "silence", "gap_notice",
+    "retry", "hold", "connect_deadline", "pairing",
+    "stability", "handover", "silence", "gap_notice",
 )  # fmt: skip
 """The timers of a controller; each is the field of its name with `_at`."""
 
@@ -174,12 +178,14 @@ _MAPS: dict[str, Any] = {
 
 def delta(before: Account, after: Account) -> dict[str, Any]:
     """The least changes that lead from one state to the other; maps by changed key."""
-    pairs = zip(FIELDS, msgspec.structs.astuple(before), msgspec.structs.astuple(after), strict=True)
-    return {
-        name: _map_delta(old or {}, new) if name in _MAPS else new
-        for name, old, new in pairs
-        if old is not new and old != new
-    }
+    old, new = msgspec.structs.astuple(before), msgspec.structs.astuple(after)
+    changes: dict[str, Any] = {}
+    for place in compress(_PLACES, map(is_not, old, new)):
+        was, now = old[place], new[place]
+        if was != now:
+            name = FIELDS[place]
+            changes[name] = _map_delta(was or {}, now) if name in _MAPS else now
+    return changes
 
 
 def _map_delta(old: dict[str, Any], new: dict[str, Any] | None) -> dict[str, Any] | None:

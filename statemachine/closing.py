@@ -12,7 +12,7 @@ from .lifecycle import Phase, State
 from .outcome import CloseSocket, Purge
 from .ownership import ask_claim, proceed
 from .policy import NS, UNKNOWN_CLOSES_MAX, span
-from .stimuli import Banned, Closed, DialFailed, Replaced, WorkerDied
+from .stimuli import Banned, Closed, DialFailed, WorkerDied
 
 ECHO_NS = NS
 """A close that names no socket is an echo up to 1 s after the last close (design §3.2)."""
@@ -58,7 +58,8 @@ def _close_of_elder(d: Draft) -> None:
     controller = d.stimulus.controller
     assert controller is not None
     d.confirm(controller, d.stimulus.socket, every=isinstance(d.stimulus, WorkerDied))
-    d.ignore("late.replaced" if isinstance(d.stimulus, Replaced) else "late.close")
+    replaced = classify(d.stimulus) is CloseClass.REPLACED
+    d.ignore("late.replaced" if replaced else "late.close")
     if d.a.phase is Phase.WAITING and not d.elders_linger:
         d.a.handover_at = None
         proceed(d)
@@ -80,11 +81,15 @@ def _echo(d: Draft, kind: CloseClass) -> None:
     a.close = msgspec.structs.replace(last, at=d.at)
     if isinstance(d.stimulus, _DEFINITE):
         _socket_is_over(d)
+    if a.phase is Phase.WAITING and kind.severity > last.kind.severity:
+        apply(d, kind, "close")
+        return
     if kind.severity <= last.kind.severity or not _may_upgrade(d, kind):
         d.move("close.echo")
         return
     if a.hold is not None and _effective(d, kind) == _OWN_DOING:
         _close_again(d)  # no retry: a hold is stronger than everything but its end
+        a.close = msgspec.structs.replace(a.close, kind=kind)
         d.move("close.echo")
         return
     a.attempt = max(0, a.attempt - last.attempts)
@@ -125,6 +130,7 @@ def apply(d: Draft, kind: CloseClass, how: str) -> None:
     if how == "close" and (d.ended or (ignorable and waiting)):
         if effective == _OWN_DOING:
             _close_again(d)
+            a.close = Close(a.socket, d.at, kind)  # said again, it is an echo
         _socket_is_over(d)
         d.move("close.ignored")
         return
@@ -287,25 +293,3 @@ def end_pairing(d: Draft) -> None:
     else:
         d.close_socket(asked=True)
         end(d, "pairing_failed", reason="pairing_failed", notice="pairing_failed")
-
-
-def decide_socket_closed(d: Draft) -> None:
-    """A confirmed close; one of the open socket that nobody asked for is a close without a code."""
-    a, stimulus = d.a, d.stimulus
-    assert stimulus.controller is not None and a.controller is not None
-    if not d.newest:
-        d.confirm(stimulus.controller, stimulus.socket, every=stimulus.socket is None)
-        d.ignore("socket_closed.confirmed")
-        if a.phase is Phase.WAITING and not d.elders_linger:
-            a.handover_at = None
-            proceed(d)
-        return
-    if stimulus.socket is not None and stimulus.socket != a.socket:
-        d.confirm(a.controller, stimulus.socket)
-        d.move("socket_closed.confirmed")
-    elif a.socket_state == "open":
-        apply(d, CloseClass.TRANSIENT, "close")
-    else:
-        if a.socket_state == "closing":
-            a.socket_state = "closed"
-        d.move("socket_closed.confirmed")

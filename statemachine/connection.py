@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from . import replies
 from .account import LINKS_MAX, PairingWindow
-from .closing import end_pairing, lose
+from .closes import CloseClass
+from .closing import apply, end_pairing, lose
 from .draft import Draft
 from .identity import Identity
 from .lifecycle import Phase, State
 from .outcome import CloseSocket
+from .ownership import proceed
 from .policy import NS, span
 from .stimuli import Activity, IdentityLinked, IdentityObserved, SendAcked, Silence
 
@@ -25,12 +27,7 @@ def decide_opened(d: Draft) -> None:
     if not d.newest:
         _opened_by_elder(d)
     elif d.ended:
-        a.socket = max(a.socket, stimulus.socket or 0)
-        a.close = None
-        d.move("opened")
-        assert a.controller is not None
-        d.effects.append(CloseSocket(a.controller, a.socket))
-        a.socket_state = "closing"
+        _opened_after_end(d)
     elif _is_stale_socket(d):
         d.move("opened.stale")
     elif a.state is State.CONNECTED:
@@ -43,6 +40,20 @@ def decide_opened(d: Draft) -> None:
         own = a.state is State.CONNECTING and a.socket_state == "dialing"
         d.move("opened")
         _open(d, stimulus.socket or (a.socket if own else a.socket + 1))
+
+
+def _opened_after_end(d: Draft) -> None:
+    """A library opens after the end: closed again, and what that causes is our own doing."""
+    a, socket = d.a, d.stimulus.socket
+    assert a.controller is not None
+    stale = _is_stale_socket(d)
+    d.move("opened")
+    a.late_opening = d.at
+    d.effects.append(CloseSocket(a.controller, socket or max(1, a.socket)))
+    if not stale:
+        a.socket = max(a.socket, socket or 0)
+        a.close = None
+        a.socket_state = "closing"
 
 
 def _opened_by_elder(d: Draft) -> None:
@@ -222,19 +233,46 @@ def decide_identity(d: Draft, observed: IdentityObserved) -> None:
 
 def decide_linked(d: Draft, linked: IdentityLinked) -> None:
     """The map's newest entry for a form counts; it completes identities wherever they are read."""
-    links = dict(d.a.links or {})
-    # In sorted order, as a record's keys stand: a fold of the log must forget the same ones.
-    links.update(sorted({linked.pn: linked.lid, linked.lid: linked.pn}.items()))
-    while len(links) > LINKS_MAX:
-        del links[next(form for form in links if form not in (linked.pn, linked.lid))]
-    d.a.links = links
+    remember_link(d, linked)
     if d.newest:
         d.move("identity_linked")
     else:
         d.ignore("identity_linked")
 
 
+def remember_link(d: Draft, linked: IdentityLinked) -> None:
+    """Keep an entry of the map, as long as it is among the newest."""
+    links = dict(d.a.links or {})
+    # In sorted order, as a record's keys stand: a fold of the log must forget the same ones.
+    links.update(sorted({linked.pn: linked.lid, linked.lid: linked.pn}.items()))
+    while len(links) > LINKS_MAX:
+        del links[next(form for form in links if form not in (linked.pn, linked.lid))]
+    d.a.links = links
+
+
 def note_ack(d: Draft, acked: SendAcked) -> None:
     """An acknowledgement through the open connection proves that it lives."""
     if d.newest and d.a.state is State.CONNECTED and not _of_an_old_socket(d):
         prove_life(d)
+
+
+def decide_socket_closed(d: Draft) -> None:
+    """A confirmed close; one of the open socket that nobody asked for is a close without a code."""
+    a, stimulus = d.a, d.stimulus
+    assert stimulus.controller is not None and a.controller is not None
+    if not d.newest:
+        d.confirm(stimulus.controller, stimulus.socket, every=stimulus.socket is None)
+        d.ignore("socket_closed.confirmed")
+        if a.phase is Phase.WAITING and not d.elders_linger:
+            a.handover_at = None
+            proceed(d)
+        return
+    if stimulus.socket is not None and stimulus.socket != a.socket:
+        d.confirm(a.controller, stimulus.socket)
+        d.move("socket_closed.confirmed")
+    elif a.socket_state == "open":
+        apply(d, CloseClass.TRANSIENT, "close")
+    else:
+        if a.socket_state == "closing":
+            a.socket_state = "closed"
+        d.move("socket_closed.confirmed")

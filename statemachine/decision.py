@@ -44,7 +44,7 @@ def _plain(decide: Callable[[Draft], None]) -> Handler:
 
 HANDLERS: dict[type[st.Stimulus], Handler] = {
     st.Claimed: _claimed,
-    st.SocketClosed: _plain(closing.decide_socket_closed),
+    st.SocketClosed: _plain(connection.decide_socket_closed),
     st.LeaseLapsed: _lease_lapsed,
     st.Opened: _plain(connection.decide_opened),
     **{kind: _plain(closing.decide_close) for kind in st.CLOSES},
@@ -91,5 +91,7 @@ def decide(account: Account, stimulus: st.Stimulus, step: Step = step) -> tuple[
 def _decide_unclaimed(d: Draft) -> None:
     """Nobody has claimed the account: nothing is known of it, and no reply can be routed."""
     d.rule = UNCLAIMED
+    if isinstance(d.stimulus, st.IdentityLinked):
+        connection.remember_link(d, d.stimulus)
     if isinstance(d.stimulus, st.ReplySubmitted):
         d.settled[d.stimulus.reply] = Settled("refused", "no_identity")

@@ -62,7 +62,7 @@ class Draft:
         return self.at + span(seconds)
 
     def ladder(self, attempt: int) -> int:
-        """Nanoseconds until dial `attempt`: the fast ladder with its jitter, then the slow probe."""
+        """Nanoseconds until a dial: the fast ladder with its jitter, then the slow probe."""
         if attempt > self.policy.fast_attempts:
             return span(self.policy.probe_s)
         delay = self.policy.delay(attempt)
@@ -148,15 +148,15 @@ class Draft:
 
     def _watch_the_gap(self) -> None:
         """A gap begins where a live controller ends; an end of the controller ends its timer."""
-        a = self.a
-        if a.live:
+        a, before = self.a, self.before
+        if a.state is State.CONNECTED and a.identity is not None:
             if a.gap_since is not None:
                 a.gap_since = a.gap_notice_at = None
                 a.gap_told = False
-        elif self.ended:
+        elif a.state in _ENDS:
             if a.gap_since is not None:
                 a.gap_since = a.gap_notice_at = None
-        elif self.before.live:
+        elif before.state is State.CONNECTED and before.identity is not None:
             a.gap_since = self.at
             a.gap_told = False
             if not isinstance(self.stimulus, ServiceStopped):  # a stopped service has no timers

@@ -45,10 +45,9 @@ def normalise(forms: dict[str, Any]) -> dict[str, str]:
             continue
         kind, user = _read(name, value)
         found.setdefault(kind, user)
-    unknown = sorted(set(forms) - set(FORM_NAMES))
-    if unknown:
+    if set(forms) - set(FORM_NAMES):
         raise IdentityError(
-            f"identity form {unknown[0][:20]!r} is unknown", hint="the forms are pn, lid and e164"
+            "an identity form has an unknown name", hint="the forms are pn, lid and e164"
         )
     return found
 

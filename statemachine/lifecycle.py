@@ -6,7 +6,7 @@ Theory of operation
 A controller is one runtime owner of an account's connection, from its claim to its end. It may open
 many sockets one after another. Its lifecycle starts in `connecting` and lives in three states:
 
-* `connecting`: a dial is wanted. It has a phase: `waiting` (an older socket of ours is not yet known
+* `connecting`: a dial is wanted. It has a phase: `waiting` (an older socket of ours is not known
   to be over, a hold runs, or an inherited retry is not yet due), `dialing`, or `pairing`.
 * `connected`: a socket is open. Who is logged in is proven for each socket anew, and only then is
   the controller live.
@@ -68,7 +68,7 @@ class Row(NamedTuple):
     rule: str
 
 
-C, O, G = State.CONNECTING, State.CONNECTED, State.RECONNECT_GAP  # noqa: E741 - the table reads best in columns
+C, O, G = State.CONNECTING, State.CONNECTED, State.RECONNECT_GAP  # noqa: E741 - short, for the columns below
 L, X, S, Z = State.LOGGED_OUT, State.CONFLICT, State.SUPERSEDED, State.CLOSED
 ALIVE, ENDS, ANY = (C, O, G), (L, X, Z), (C, O, G, L, X, Z, S)
 NEWEST = ALIVE + ENDS

@@ -1,4 +1,4 @@
-"""What was decided: the rule, the changes of state, and the effects asked for. Data, never a call."""
+"""What was decided: the rule, the changes of state, the effects asked for. Data, never a call."""
 
 from __future__ import annotations
 

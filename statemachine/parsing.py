@@ -13,9 +13,22 @@ import msgspec
 
 from .errors import InputError
 from .stimuli import (
-    KINDS, IdentityLinked, LeaseLapsed, ReleaseRequested, RelinkRequested, ReplyCancelled,
-    ReplySubmitted, RestartRequested, Seconds, SendAcked, SendFailed, ServiceStarted,
-    ServiceStopped, Stimulus, StopRequested, name_of,
+    KINDS,
+    IdentityLinked,
+    LeaseLapsed,
+    ReleaseRequested,
+    RelinkRequested,
+    ReplyCancelled,
+    ReplySubmitted,
+    RestartRequested,
+    Seconds,
+    SendAcked,
+    SendFailed,
+    ServiceStarted,
+    ServiceStopped,
+    Stimulus,
+    StopRequested,
+    name_of,
 )  # fmt: skip
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
@@ -74,13 +87,16 @@ def check(stimulus: Stimulus) -> None:
         value = getattr(stimulus, field, None)
         if value is not None and value < 1:
             raise StimulusError(f"{field} must be at least 1", hint="sockets count from 1")
+    if not 0 <= stimulus.jitter <= 1_000_000:
+        raise StimulusError("jitter must be from 0 to 1000000", hint="millionths of the delay")
     if getattr(stimulus, "held_elsewhere", 0) < 0:
         raise StimulusError("held_elsewhere must not be negative", hint="leave it out for none")
 
 
 def check_name(field: str, value: str) -> None:
     """Refuse a name that is no plain word or looks like a phone number: names stand in the log."""
-    if not NAME.fullmatch(value):
+    plain: object = value
+    if not isinstance(plain, str) or not NAME.fullmatch(plain):
         raise StimulusError(
             f"{field} has characters that are not allowed or is too long",
             hint="letters, digits and . _ : - after a letter or digit, at most 128",
@@ -90,6 +106,11 @@ def check_name(field: str, value: str) -> None:
             f"{field} looks like a phone number",
             hint="names stand in logs: choose one that identifies nobody",
         )
+
+
+def is_name(value: Any) -> bool:
+    """Whether a value may stand in the log as a name."""
+    return isinstance(value, str) and bool(NAME.fullmatch(value)) and not _PHONE.fullmatch(value)
 
 
 def _plain(field: str, value: Any) -> Any:
@@ -125,5 +146,5 @@ def _shown(value: Any) -> str:
 
 def _without_values(text: str) -> str:
     """An error's text without what was given: that may be personal."""
-    text = re.sub(r"'[^']*'", "(value not shown)", text)
+    text = re.sub(r"'.*'|\".*\"", "(value not shown)", text)
     return re.sub(r"`(?!\$?[A-Za-z_.\[\]]{1,60}`)[^`]*`", "(name not shown)", text)

@@ -82,6 +82,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+DEFAULT = Policy()
+"""The preset `default`, shared by all accounts without overrides."""
+
 _POSITIVE = (
     "initial_s max_s fast_attempts probe_s stability_s connect_deadline_s handover_s "
     "reply_deadline_s send_deadline_s resend_s pairing_s held_max_account held_max_total "
@@ -115,7 +118,7 @@ def overrides_of(policy: Policy) -> dict[str, Any]:
     for name in Policy.__struct_fields__:
         value = getattr(policy, name)
         if value != getattr(base, name):
-            changed[name] = str(value) if isinstance(value, float) else value
+            changed[name] = f"{Decimal(repr(value)):f}" if isinstance(value, float) else value
     return changed
 
 

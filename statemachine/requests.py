@@ -109,7 +109,7 @@ def decide_stop(d: Draft, request: StopRequested) -> None:
         d.ignore("late")
         return
     if d.ended:
-        d.move("stop.ended")
+        d.move("stop")
         return
     d.close_socket(asked=True)
     d.reset_counters()

@@ -7,64 +7,30 @@ read. A bad input's message says what, where and what to do.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
 
 import click
-import orjson
+import msgspec
 
-from ..statemachine.errors import LinewardenError
 from ..statemachine.version import VERSION
-
-DEFAULT_FILE = "linewarden.db"
-
-
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join("  " + line for line in lines)
+from .cli_reading import gaps, replies, status, timeline, why
+from .cli_shape import clear_errors, examples, file_option, json_option, print_json
 
 
-def _clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Errors of linewarden are for people: one sentence and a hint, and exit code 2."""
-
-    @wraps(command)
-    def wrapper(*given: Any, **named: Any) -> Any:
-        try:
-            return command(*given, **named)
-        except LinewardenError as error:
-            click.echo(f"linewarden: {error.message}", err=True)
-            if error.hint:
-                click.echo(f"  hint: {error.hint}", err=True)
-            sys.exit(2)
-
-    return wrapper
-
-
-def _print_json(data: Any) -> None:
-    click.echo(orjson.dumps(data, option=orjson.OPT_INDENT_2).decode())
-
-
-file_option = click.option(
-    "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The log to read."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Data instead of a table.")
-
-
-@click.group(epilog=_examples("linewarden demo", "linewarden status", "linewarden why --reply r1"))
+@click.group(epilog=examples("linewarden demo", "linewarden status", "linewarden why --reply r1"))
 @click.version_option(VERSION, prog_name="linewarden")
 def main() -> None:
     """Keep, read and explain the lifecycle of WhatsApp connections."""
 
 
 @main.command(
-    epilog=_examples(
+    epilog=examples(
         "linewarden scenario tests/scenarios/*.jsonl",
         "linewarden scenario --json tests/scenarios/oc-007-*.jsonl",
     )
 )
 @click.argument("files", nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result of each file.")
-@_clear_errors
+@clear_errors
 def scenario(files: tuple[str, ...], as_json: bool) -> None:
     """Play scenario files and tell every difference from what they expect.
 
@@ -79,7 +45,7 @@ def scenario(files: tuple[str, ...], as_json: bool) -> None:
         seen, found = judge(played)
         failed += bool(found)
         if as_json:
-            _print_json(seen)
+            print_json(seen)
         for text in found:
             click.echo(f"{played.header.scenario}: {text}", err=as_json)
     if not as_json:
@@ -87,10 +53,10 @@ def scenario(files: tuple[str, ...], as_json: bool) -> None:
     sys.exit(1 if failed else 0)
 
 
-@main.command(epilog=_examples("linewarden demo", "linewarden demo --speed 0 --file /tmp/x.db"))
+@main.command(epilog=examples("linewarden demo", "linewarden demo --speed 0 --file /tmp/x.db"))
 @click.option("--file", "path", default="demo/openclaw-85823.db", show_default=True)
 @click.option("--speed", default=40.0, show_default=True, help="Times real time; 0: don't wait.")
-@_clear_errors
+@clear_errors
 def demo(path: str, speed: float) -> None:
     """Play the incident of OpenClaw #85823 and its twist, and show what the log knows of it."""
     from .demo import play
@@ -98,10 +64,10 @@ def demo(path: str, speed: float) -> None:
     sys.exit(play(path, speed, click.echo))
 
 
-@main.command(epilog=_examples("linewarden verify", "linewarden verify --file demo/x.db --json"))
+@main.command(epilog=examples("linewarden verify", "linewarden verify --file demo/x.db --json"))
 @file_option
 @json_option
-@_clear_errors
+@clear_errors
 def verify(path: str, as_json: bool) -> None:
     """Walk the chains of a log: 0 intact, 1 tampered or corrupt, 2 unreadable."""
     from ..eventstore import open_reader
@@ -113,13 +79,18 @@ def verify(path: str, as_json: bool) -> None:
     finally:
         reader.close()
     if as_json:
-        _print_json(report.as_data())
+        print_json(msgspec.to_builtins(report))
+    elif report.ok:
+        click.echo(f"intact: {report.records} records in {report.streams} streams")
     else:
-        click.echo(report.as_text())
+        click.echo(
+            f"not intact: position {report.first_bad_position} ({report.stream}): "
+            f"{report.reason}; good up to position {report.last_good_position}"
+        )
     sys.exit(0 if report.ok else 1)
 
 
-@main.command(epilog=_examples("linewarden chart", "linewarden chart --json"))
+@main.command(epilog=examples("linewarden chart", "linewarden chart --json"))
 @json_option
 def chart(as_json: bool) -> None:
     """Draw the states and what leads from one to the other, from the table itself (mermaid)."""
@@ -127,6 +98,35 @@ def chart(as_json: bool) -> None:
 
     drawn = draw()
     if as_json:
-        _print_json({"mermaid": drawn})
+        print_json({"mermaid": drawn})
     else:
         click.echo(drawn)
+
+
+@main.command(epilog=examples("linewarden bench", "linewarden bench --row 5 --row 11 --quick"))
+@click.option("--row", "only", multiple=True, type=int, help="Measure this row only.")
+@click.option("--quick", is_flag=True, help="Small amounts: a look, not a measurement.")
+@json_option
+@clear_errors
+def bench(only: tuple[int, ...], quick: bool, as_json: bool) -> None:
+    """Measure the rows of docs/performance.md, each with its peer or limit beside it."""
+    from tabulate import tabulate
+
+    from .bench import rows
+
+    found = rows(only, quick)
+    if as_json:
+        print_json([msgspec.to_builtins(row) for row in found])
+        return
+    table = [
+        (row.number, row.what, row.measured, row.beside, row.must, "yes" if row.reached else "NO")
+        for row in found
+    ]
+    click.echo(tabulate(table, ("#", "what", "measured", "beside", "must reach", "reached")))
+
+
+main.add_command(status)
+main.add_command(timeline)
+main.add_command(why)
+main.add_command(gaps)
+main.add_command(replies)

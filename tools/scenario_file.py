@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Any, Literal
 
@@ -164,7 +165,7 @@ def _line(path: str, number: int, fields: dict[str, Any]) -> Line:
 
 
 def _check_order(path: str, lines: list[Line]) -> None:
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if line.t < before.t:
             raise ScenarioError(
                 f"{path}, line {line.number}: t falls from {before.t} to {line.t}",

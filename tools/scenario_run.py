@@ -92,8 +92,8 @@ class Run:
     def __init__(self, scenario: Scenario, path: str | None = None) -> None:
         self.scenario = scenario
         self.clock = VirtualClock(START)
-        self._folder = tempfile.TemporaryDirectory(prefix="linewarden-") if path is None else None
-        self.path = path or os.path.join(self._folder.name, "scenario.db")  # type: ignore[union-attr]  # made above
+        self._folder = tempfile.TemporaryDirectory(prefix="linewarden-")
+        self.path = path or os.path.join(self._folder.name, "scenario.db")
         self._dials = {name: deque(row) for name, row in scenario.header.dials.items()}
         self._sends = {name: deque(row) for name, row in scenario.header.sends.items()}
         self._answers: list[_Answer] = []
@@ -104,8 +104,7 @@ class Run:
     def close(self) -> None:
         """Release the store and its file."""
         self.service.store.close()
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._folder.cleanup()
 
     def _open(self) -> Service:
         service = Service(
@@ -137,6 +136,12 @@ class Run:
             else:
                 break
         self.clock.advance_to(upto)
+
+    def next_event(self) -> float | None:
+        """When (in seconds) the next timer or answer is due."""
+        due = [at for at in (self.service.next_due(),) if at is not None]
+        due += [answer.due for answer in self._answers]
+        return (min(due) - START) / NS if due else None
 
     def _fire(self) -> None:
         self.service.fire_due()

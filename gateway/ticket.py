@@ -1,0 +1,64 @@
+"""Stimuli on their way into the log, and those that wait for a log that can't be written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from ..statemachine import stimuli as st
+from ..statemachine.errors import LinewardenError
+from .receipt import Decided
+
+BACKLOG_MAX = 10_000
+"""Observations kept in memory while the store can't be written; one more is refused."""
+
+Then = Callable[[Decided | Exception], None]
+"""What is told of a stimulus: the decision that is on disk, or why there is none."""
+
+REQUESTS = (
+    st.Claimed, st.RestartRequested, st.StopRequested, st.ReleaseRequested, st.RelinkRequested,
+    st.ReplySubmitted, st.TimerFired, st.ServiceStarted, st.ServiceStopped,
+)  # fmt: skip
+"""Stimuli that can be asked for again; all others were seen once and must not be lost."""
+
+
+class BacklogFull(LinewardenError):
+    """The store can't be written and the backlog of observations is full."""
+
+
+class Ticket(msgspec.Struct):
+    """A stimulus on its way; `cause` is the version of the record that caused it, and the root."""
+
+    account: str
+    stimulus: st.Stimulus
+    then: Then | None
+    cause: tuple[int, int] | None
+    generation: int = 0
+    tries: int = 0
+
+
+class Backlog:
+    """What was seen can't be seen again: it waits, in order, until the store can be written."""
+
+    def __init__(self) -> None:
+        self._tickets: deque[Ticket] = deque()
+
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def keep(self, ticket: Ticket) -> None:
+        """Keep an observation, or tell who made it that there is no room."""
+        if len(self._tickets) < BACKLOG_MAX:
+            self._tickets.append(ticket)
+        elif ticket.then is not None:
+            ticket.then(BacklogFull(hint="make room for the log, then restart the gateway"))
+
+    def take(self) -> list[Ticket]:
+        """Everything that waits, to be tried again."""
+        tickets = list(self._tickets)
+        self._tickets.clear()
+        for ticket in tickets:
+            ticket.tries = 0
+        return tickets

@@ -1,0 +1,223 @@
+"""The file itself: append-only, durable, private, and made for people to open."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlite_utils
+from sqlite_utils import Database
+
+from linewarden.eventstore.sqlite import SQLiteStore
+from linewarden.eventstore.sqlite_schema import APPLICATION_ID, SCHEMA
+from linewarden.eventstore.statements import load
+
+from .material import START_NS, Make
+
+
+@pytest.mark.parametrize("table", ["records", "streams", "types", "states", "meta"])
+@pytest.mark.parametrize("verb", ["UPDATE", "DELETE"])
+def test_the_log_is_append_only(path: Path, make: Make, table: str, verb: str) -> None:
+    """No connection can update or delete a row of the log."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make()])
+    connection = sqlite3.connect(path)
+    column = connection.execute(f"SELECT * FROM {table}").description[-1][0]
+    statement = {
+        "UPDATE": f"UPDATE {table} SET {column} = {column}",
+        "DELETE": f"DELETE FROM {table}",
+    }[verb]
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute(statement)
+    connection.close()
+
+
+def test_the_vault_is_erased_but_never_changed(path: Path) -> None:
+    """A value of the vault can't be updated."""
+    SQLiteStore.open(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute("INSERT INTO vault VALUES ('t', 'identity', 'v', x'00')")
+    with pytest.raises(sqlite3.IntegrityError, match="never updated"):
+        connection.execute("UPDATE vault SET value = 'w'")
+    connection.execute("DELETE FROM vault")
+    connection.close()
+
+
+def test_the_writing_connection_is_durable(store: SQLiteStore) -> None:
+    """What durability and safety rest on is set on the connection that writes."""
+    connection = store._writer._connection
+    assert connection is not None
+
+    def pragma(name: str) -> object:
+        return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    wanted = {
+        "journal_mode": "wal",
+        "synchronous": 2,
+        "trusted_schema": 0,
+        "cell_size_check": 1,
+        "mmap_size": 0,
+        "foreign_keys": 1,
+        "busy_timeout": 5000,
+        "secure_delete": 1,
+        "wal_autocheckpoint": 4000,
+        "journal_size_limit": 64 * 1024 * 1024,
+        "cache_size": -64 * 1024,
+        "application_id": APPLICATION_ID,
+        "user_version": SCHEMA,
+    }
+    assert {name: pragma(name) for name in wanted} == wanted
+
+
+def test_reading_connections_cannot_write(store: SQLiteStore, make: Make) -> None:
+    """The connection that serves reads refuses to write."""
+    store.append("a", [make()])
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        store.database.execute("INSERT INTO streams (name) VALUES ('b')")
+
+
+def test_several_openings_migrate_once(path: Path, make: Make) -> None:
+    """Opening a store again applies no migration twice."""
+    for _ in range(3):
+        with SQLiteStore.open(path) as store:
+            store.append("a", [make()])
+    database = Database(path, execute_plugins=False)
+    assert [row["name"] for row in database["_sqlite_migrations"].rows] == ["1_log"]
+    database.conn.close()
+
+
+def rows(path: Path, view: str) -> list[dict[str, object]]:
+    connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
+    found = [dict(row) for row in connection.execute(f"SELECT * FROM {view}")]
+    connection.close()
+    return found
+
+
+def test_views_speak_words(path: Path, make: Make) -> None:
+    """The views name accounts, times, states and rules, with nothing but sqlite3."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make(state="connected"), make(reply="r1"), make(reply="r1")])
+        head = store.append("b", [make(state=None)])[0].chain
+    log = rows(path, "log")
+    assert START_NS == 1_760_000_000_000_000_000
+    assert log[1] | {"record": ""} == {
+        "position": 2,
+        "time": "2025-10-09T08:53:20.002Z",
+        "account": "a",
+        "version": 2,
+        "type": "closed",
+        "state": "reconnect_gap",
+        "rule": "close.transient.retry",
+        "controller": "A",
+        "reply": "r1",
+        "record": "",
+    }
+    assert json.loads(str(log[1]["record"]))["stimulus"]["reply"] == "r1"
+    assert rows(path, "accounts") == [
+        {
+            "account": "a",
+            "state": "reconnect_gap",
+            "since": "2025-10-09T08:53:20.002Z",
+            "records": 3,
+            "epoch": 1,
+            "head": log_head(path, 3),
+        },
+        {
+            "account": "b",
+            "state": None,
+            "since": "2025-10-09T08:53:20.004Z",
+            "records": 1,
+            "epoch": 1,
+            "head": head.hex(),
+        },
+    ]
+    assert rows(path, "replies") == [
+        {
+            "account": "a",
+            "reply": "r1",
+            "chat": "chat_1",
+            "captured_on": "A",
+            "first_time": "2025-10-09T08:53:20.002Z",
+            "first_rule": "close.transient.retry",
+            "last_time": "2025-10-09T08:53:20.003Z",
+            "last_rule": "close.transient.retry",
+            "records": 2,
+        }
+    ]
+    assert [(row["account"], row["effect"]) for row in rows(path, "effects")] == [
+        *[("a", "dial")] * 3,
+        ("b", "dial"),
+    ]
+
+
+def log_head(path: Path, position: int) -> str:
+    connection = sqlite3.connect(path)
+    (head,) = connection.execute(
+        "SELECT lower(hex(chain)) FROM records WHERE position = ?", (position,)
+    ).fetchone()
+    connection.close()
+    return str(head)
+
+
+@pytest.mark.parametrize("view", list(load("views.sql")))
+def test_sqlite_utils_opens_every_view(path: Path, make: Make, view: str) -> None:
+    """The command `sqlite-utils rows` shows every view while the store is being written."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make(reply="r1")])
+        shown = subprocess.run(
+            [sys.executable, "-m", "sqlite_utils", "rows", str(path), view],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    (row,) = json.loads(shown.stdout)
+    assert row["account"] == "a"
+
+
+def test_the_record_is_text_for_the_arrow(path: Path, make: Make) -> None:
+    """The record is stored as text, so that `->>` reads it."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make()])
+    connection = sqlite3.connect(path)
+    assert connection.execute(
+        "SELECT typeof(record), record ->> '$.outcome.rule' FROM records"
+    ).fetchone() == ("text", "close.transient.retry")
+    connection.close()
+
+
+def test_a_record_takes_at_most_520_bytes(path: Path, make: Make) -> None:
+    """With its hashes and indexes a record of 330 bytes takes 520 in the file."""
+    with SQLiteStore.open(path) as store:
+        padding = "x" * (330 - len(make(padding="").body))
+        for n in range(100):
+            store.append(f"line-{n % 10}", [make(padding=padding) for _ in range(100)])
+        assert len(next(store.read_all()).body) in range(325, 336)
+    assert path.stat().st_size / 10_000 <= 520
+
+
+def test_the_face_loads_no_database(path: Path) -> None:
+    """Importing the package and its face loads neither sqlite_utils nor sqlite3."""
+    script = (
+        "import sys, linewarden.eventstore\n"
+        "print([name for name in ('sqlite3', 'sqlite_utils') if name in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert loaded.stdout.strip() == b"[]"
+
+
+def test_plugins_stay_out_of_the_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plugins of sqlite-utils that the user has installed are not run on the store."""
+    ran: list[object] = []
+    monkeypatch.setattr(sqlite_utils.db, "ensure_plugins_loaded", lambda: ran.append(1))
+    with SQLiteStore.open(path) as store:
+        store.streams()
+    assert ran == []
+
+
+def test_queries_go_through_sqlite_utils(store: SQLiteStore, make: Make) -> None:
+    """A store offers its reading connection to queries of one's own, by sqlite-utils."""
+    store.append("a", [make()])
+    assert list(store.database.query("SELECT name FROM streams")) == [{"name": "a"}]

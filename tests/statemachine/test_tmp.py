@@ -1,5 +1,0 @@
-from .sequences import X
-
-
-def test_a():
-    assert X == 1
