@@ -73,3 +73,10 @@ class Driver:
         it; any other exception leaves the reply uncertain, and it is never written again.
         """
         raise NotSent("the driver can't send", hint="override Driver.send in your gateway")
+
+    def judge(self, error: Exception) -> Exception:
+        """What an exception of a callable message proves: `NotSent`, `SendRejected`, or nothing.
+
+        A callable message is given the client and raises the client's own exceptions.
+        """
+        return error

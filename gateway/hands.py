@@ -16,7 +16,7 @@ from typing import Any
 from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Claim, CloseSocket, Dial, Effect, Notify, Purge, Send
 from ..statemachine.parsing import is_name
-from .driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
+from .driver import Driver, NotSent, Outgoing, SendRejected
 
 SENDS_MAX = 64
 """Plain sends that may block at once, in threads; one of neonize was measured to take 75 s."""
@@ -110,18 +110,14 @@ class Hands:
         message = outgoing.message
         try:
             if callable(message):
-                message_id = await self.run(message, driver.target, pool=self._senders)
+                result = await self.run(message, driver.target, pool=self._senders)
             else:
-                message_id = await self.run(driver.send, outgoing, pool=self._senders)
-        except IdentityMismatch:
-            answer("send_failed", kind="not_sent", detail="identity mismatch at the write")
-        except NotSent as error:
-            answer("send_failed", kind="not_sent", detail=error.message)
-        except SendRejected as error:
-            answer("send_failed", kind="rejected", detail=error.message)
-        except Exception as error:  # noqa: BLE001 - whatever it was, nobody knows if it left
-            answer("send_failed", kind="unknown", detail=type(error).__name__)
+                result = await self.run(driver.send, outgoing, pool=self._senders)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it must be answered
+            kind, detail = _failure(driver, error)
+            answer("send_failed", kind=kind, detail=detail)
         else:
+            message_id = getattr(result, "ID", result)
             answer("send_acked", message_id=message_id if is_name(message_id) else None)
 
     async def run(
@@ -148,3 +144,13 @@ class Hands:
             task.cancel()
         self._senders.shutdown(wait=False, cancel_futures=True)
         self._others.shutdown(wait=False, cancel_futures=True)
+
+
+def _failure(driver: Driver, error: Exception) -> tuple[str, str]:
+    """What an exception at the write means for the reply; nobody knows if an unknown one left."""
+    judged = error if isinstance(error, NotSent | SendRejected) else driver.judge(error)
+    if isinstance(judged, NotSent):
+        return "not_sent", judged.message
+    if isinstance(judged, SendRejected):
+        return "rejected", judged.message
+    return "unknown", type(error).__name__

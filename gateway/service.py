@@ -196,22 +196,22 @@ class Service:
         head = self._heads.of(name)
         stimulus = self._known.complete(name, head.account, ticket.stimulus)
         outcome, after = decide(head.account, stimulus)
-        head.account = after
-        head.version += 1
-        ticket.generation = head.generation
+        version = head.version + 1
         entries = self.tokens.entries_of(stimulus)
-        root = ticket.cause[1] if ticket.cause is not None else head.version
+        cause = (version, ticket.cause[1] if ticket.cause is not None else version)
         record = write(self.dice, stimulus, outcome, after, ticket.cause, commitments(entries))
-        append = Append(name, (record,), head.version - 1, entries, head.queued)
-        head.queued = append
+        append = Append(name, (record,), head.version, entries, head.queued)
         append.done = partial(self._done, ticket, outcome, after)
-        self._known.note_queued(name, stimulus, after, head.version)
-        if "controller" in outcome.changes:  # the holder may be new, and inherits what is set
-            self._timers.set_all(name, after, (head.version, root))
-        else:
-            self._timers.set_changed(name, outcome, (head.version, root))
-        self._queued_count += 1
+        ticket.generation = head.generation
         self.store.enqueue(append)
+        # Only now, with nothing left that can be refused, is the decision taken.
+        head.account, head.version, head.queued = after, version, append
+        self._queued_count += 1
+        self._known.note_queued(name, stimulus, after, version)
+        if "controller" in outcome.changes:  # the holder may be new, and inherits what is set
+            self._timers.set_all(name, after, cause)
+        else:
+            self._timers.set_changed(name, outcome, cause)
 
     # Committing
 

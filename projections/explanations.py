@@ -106,6 +106,7 @@ EXPLANATIONS: dict[str, str] = {
     "relink.granted": "Beginning again was granted: a successor is asked for.",
     "relink.refused.alive": "Beginning again was refused: the controller has not ended.",
     "relink.refused.outstanding": "Beginning again was refused: a claim is already asked for.",
+    "relink.refused.superseded": "Beginning again was refused: it names a superseded controller.",
     "relink.refused.monitor": "Beginning again was refused: only an operator may undo an end.",
     "release.hold": "The operator lifted the hold: dial.",
     "release.conflict": "The operator released the conflict: a successor is asked for.",

@@ -8,6 +8,7 @@ read. Another process calls `catch_up`, or applies what it tails.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from ..eventstore import Reader, Record, Store
 from ..statemachine.account import Account
@@ -15,7 +16,7 @@ from ..statemachine.identity import Identity
 from . import checkpoints
 from .connections import Live
 from .directory import Directory
-from .view import AccountView
+from .view import AccountView, unpacked
 
 
 class Projections:
@@ -198,21 +199,24 @@ class Projections:
 
 def rebuilt(pages: Iterable[Iterable[Record]]) -> dict[str, AccountView]:
     """The views that pages of a log make, from its first record on."""
-    views: dict[str, AccountView] = {}
+    folds: dict[str, tuple[AccountView, dict[str, Any]]] = {}
     for page in pages:
-        # An account's records of a page are folded together: one look-up, one copy of its state.
+        # An account's records of a page are folded together: one look-up for all of them.
         streams: dict[str, list[Record]] = {}
         for record in page:
-            try:
-                streams[record.stream].append(record)
-            except KeyError:
+            records = streams.get(record.stream)
+            if records is None:
                 streams[record.stream] = [record]
+            else:
+                records.append(record)
         for stream, records in streams.items():
-            view = views.get(stream)
-            if view is None:
-                view = views[stream] = AccountView(stream)
-            view.fold(records)
-    return views
+            known = folds.get(stream)
+            if known is None:
+                known = folds[stream] = (AccountView(stream), unpacked(Account()))
+            known[0].fold_into(known[1], records)
+    for view, fields in folds.values():
+        view.machine = Account(*fields.values())
+    return {stream: view for stream, (view, _) in folds.items()}
 
 
 def version_at(

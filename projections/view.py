@@ -93,7 +93,17 @@ class AccountView(msgspec.Struct, gc=False):
         A `machine` that was read from the view before stays as it was. `after` is the state after
         the one record that there is, if the caller has it.
         """
-        fields = dict(zip(FIELDS, msgspec.structs.astuple(self.machine), strict=True))
+        fields = unpacked(self.machine)
+        try:
+            self.fold_into(fields, records)
+        finally:
+            self.machine = Account(*fields.values()) if after is None else after
+
+    def fold_into(self, fields: dict[str, Any], records: Iterable[Record]) -> None:
+        """Take in records as `fold` does, but leave the fields of `machine` to the caller.
+
+        The account that the fields make is `Account(*fields.values())`.
+        """
         gaps, replies, evidence = self.gaps, self.replies, self.evidence
         version, last = self.version, None
         try:
@@ -105,7 +115,6 @@ class AccountView(msgspec.Struct, gc=False):
                 if _SPECIAL.isdisjoint(changes):
                     fields.update(changes)
                 else:
-                    merge(fields, changes)
                     self._turn(record, outcome, fields)
                 if record.type in PROOFS:
                     evidence.note(record, outcome, fields["controller"])
@@ -118,13 +127,13 @@ class AccountView(msgspec.Struct, gc=False):
             raise unreadable(record) from error
         finally:
             if last is not None:
-                self.machine = Account(*fields.values()) if after is None else after
                 self.position, self.version = last.position, version
                 self.at, self.chain = last.at, last.chain
 
     def _turn(self, record: Record, outcome: Decided, fields: dict[str, Any]) -> None:
-        """Take in changes that may begin or end a live controller, or bring a new one."""
+        """Take in changes of maps, and those that may begin or end a live controller."""
         changes, gaps = outcome.changes, self.gaps
+        merge(fields, changes)
         if _TURNING.isdisjoint(changes):
             fields.update(changes)
             return
@@ -142,3 +151,8 @@ class AccountView(msgspec.Struct, gc=False):
                 gaps.end(record, fields["controller"], fields["opened_at"])
         elif was_live:
             gaps.begin(record, outcome.rule, fields, name, proof)
+
+
+def unpacked(machine: Account) -> dict[str, Any]:
+    """The fields of an account by name, in their order."""
+    return dict(zip(FIELDS, msgspec.structs.astuple(machine), strict=True))

@@ -128,9 +128,10 @@ def _replayed(reader: Reader, view: AccountView, name: str) -> ReplyView:
     found: ReplyView | None = None
     for record in reader.read_stream(view.account, 0, view.version):
         old.apply(record)
-        found = old.replies.get(name) or found
-        if found is not None and not found.pending:
+        kept = old.replies.get(name)
+        if kept is None and found is not None:
             break
+        found = kept
     assert found is not None, "a record names it, so it was submitted"
     return found
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from .errors import InputError
+from .policy import SPAN_S_MAX, overrides_of, policy_of
 from .stimuli import (
     KINDS,
     IdentityLinked,
@@ -39,6 +40,21 @@ _PHONE = re.compile(r"\+?\d{7,15}")
 class StimulusError(InputError):
     """The stimulus is not understood."""
 
+
+_COUNT_MAX = 2**31 - 1
+_BOUNDS = {
+    "at": (0, 2**62),
+    "socket": (1, _COUNT_MAX),
+    "count": (1, _COUNT_MAX),
+    "earlier": (1, 2**62),
+    "held_elsewhere": (0, _COUNT_MAX),
+    "jitter": (0, 1_000_000),
+    "code": (-99_999, 999_999),
+    "reason": (-99_999, 999_999),
+    "signal": (-_COUNT_MAX, _COUNT_MAX),
+    "exit_code": (-_COUNT_MAX, _COUNT_MAX),
+}
+"""What whole numbers may be: a longer code would be no code but, perhaps, a phone number."""
 
 _NEEDS_NO_CONTROLLER = (
     ServiceStarted, ServiceStopped, RestartRequested, StopRequested, ReleaseRequested,
@@ -83,14 +99,12 @@ def check(stimulus: Stimulus) -> None:
             "source has characters that are not allowed",
             hint="a lower-case word such as whatsmeow or baileys",
         )
-    for field in ("socket", "count", "earlier"):
+    for field, (least, most) in _BOUNDS.items():
         value = getattr(stimulus, field, None)
-        if value is not None and value < 1:
-            raise StimulusError(f"{field} must be at least 1", hint="sockets count from 1")
-    if not 0 <= stimulus.jitter <= 1_000_000:
-        raise StimulusError("jitter must be from 0 to 1000000", hint="millionths of the delay")
-    if getattr(stimulus, "held_elsewhere", 0) < 0:
-        raise StimulusError("held_elsewhere must not be negative", hint="leave it out for none")
+        if isinstance(value, int) and not least <= value <= most:
+            raise StimulusError(
+                f"{field} must be from {least} to {most}", hint="leave it out where it is not known"
+            )
 
 
 def check_name(field: str, value: str) -> None:
@@ -114,9 +128,13 @@ def is_name(value: Any) -> bool:
 
 
 def _plain(field: str, value: Any) -> Any:
+    if isinstance(value, str) and not _is_whole(value):
+        raise StimulusError(f"{field} holds half a character", hint="give text that is Unicode")
+    if field == "policy" and isinstance(value, dict):
+        return overrides_of(policy_of(value))
     if field == "code" and isinstance(value, str):
         bare = value.strip()
-        return int(bare) if bare.isascii() and bare.isdigit() and len(bare) <= 9 else value[:64]
+        return int(bare) if bare.isascii() and bare.isdigit() and len(bare) <= 6 else value[:64]
     if field == "code" and value is not None and type(value) is not int:
         raise StimulusError(
             "code is neither a number nor text", hint='write 440, "440" or a name such as ENOTFOUND'
@@ -126,6 +144,14 @@ def _plain(field: str, value: Any) -> Any:
     return value
 
 
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _seconds(field: str, value: Any) -> Seconds:
     number = value
     if isinstance(value, str):
@@ -133,8 +159,14 @@ def _seconds(field: str, value: Any) -> Seconds:
             number = float(value)
         except ValueError:
             number = -1.0
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < 1e10:
-        raise StimulusError(f"{field} is no number of seconds", hint="a number from 0 up")
+    if (
+        isinstance(number, bool)
+        or not isinstance(number, int | float)
+        or not 0 <= number <= SPAN_S_MAX
+    ):
+        raise StimulusError(
+            f"{field} is no number of seconds", hint=f"a number from 0 to {SPAN_S_MAX} (ten years)"
+        )
     return int(number) if number == int(number) else str(value)
 
 

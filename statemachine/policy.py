@@ -90,7 +90,8 @@ _POSITIVE = (
     "reply_deadline_s send_deadline_s resend_s pairing_s held_max_account held_max_total "
     "silence_s outdated_hold_s ban_default_s gap_notice_s"
 ).split()
-_SPAN_MAX_S = 10 * 365 * 86_400
+SPAN_S_MAX = 10 * 365 * 86_400
+"""Ten years: no span of a line is longer, and instants stay far inside 64 bits."""
 
 
 def policy_of(overrides: dict[str, Any] | None) -> Policy:
@@ -145,9 +146,9 @@ def _number(value: Any) -> Any:
 def _check(policy: Policy) -> None:
     for name in _POSITIVE:
         value = getattr(policy, name)
-        if not 0 < value <= _SPAN_MAX_S:
+        if not 0 < value <= SPAN_S_MAX:
             raise PolicyError(
-                f"policy: {name} must be above 0 and at most {_SPAN_MAX_S}",
+                f"policy: {name} must be above 0 and at most {SPAN_S_MAX}",
                 hint=f"leave {name} out to take the preset's",
             )
     if not 1 <= policy.factor <= 100 or not 0 <= policy.jitter <= 1:
@@ -155,5 +156,5 @@ def _check(policy: Policy) -> None:
             "policy: factor must be from 1 to 100 and jitter from 0 to 1",
             hint="a factor under 1 would dial ever faster",
         )
-    if policy.app_silence_s is not None and not 0 < policy.app_silence_s <= _SPAN_MAX_S:
+    if policy.app_silence_s is not None and not 0 < policy.app_silence_s <= SPAN_S_MAX:
         raise PolicyError("policy: app_silence_s must be above 0", hint="null switches it off")

@@ -54,7 +54,13 @@ def scenario(files: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command(epilog=examples("linewarden demo", "linewarden demo --speed 0 --file /tmp/x.db"))
-@click.option("--file", "path", default="demo/openclaw-85823.db", show_default=True)
+@click.option(
+    "--file",
+    "path",
+    default="demo/openclaw-85823.db",
+    show_default=True,
+    help="The new file that the demo leaves.",
+)
 @click.option("--speed", default=40.0, show_default=True, help="Times real time; 0: don't wait.")
 @clear_errors
 def demo(path: str, speed: float) -> None:

@@ -9,9 +9,12 @@ from typing import Any, Literal
 import msgspec
 import orjson
 
+from ..eventstore.records import check_stream
+from ..gateway.tokens import Tokens
 from ..statemachine.errors import InputError
-from ..statemachine.parsing import parse
-from ..statemachine.policy import policy_of
+from ..statemachine.identity import normalise
+from ..statemachine.parsing import is_name, parse
+from ..statemachine.policy import SPAN_S_MAX, policy_of
 
 Answer = str | list[str | float | int]
 _DIALS = ("open", "fail", "none")
@@ -131,20 +134,51 @@ def _header(path: str, fields: dict[str, Any]) -> Header:
                 f"{where}: expect has unknown key {unknown[0]!r}",
                 hint="known are " + ", ".join(EXPECT_KEYS),
             )
-    _check_answers(where, "dials", header.dials, _DIALS)
-    _check_answers(where, "sends", header.sends, _SENDS)
+    _check_answers(where, "dials", header.dials, _DIALS, delayed=False)
+    _check_answers(where, "sends", header.sends, _SENDS, delayed=True)
+    for name, forms in header.identity.items():
+        try:
+            normalise(forms)
+        except InputError as error:
+            raise ScenarioError(
+                f"{where}: identity of {_shown(name)}: {error.message}", hint=error.hint
+            ) from None
+    for field, seconds in (("until", header.until), ("close_confirm_s", header.close_confirm_s)):
+        _check_seconds(f"{where}: {field}", seconds or 0)
+    for point in header.checkpoints:
+        _check_seconds(f"{where}: t of a checkpoint", point.t)
     return header
 
 
-def _check_answers(where: str, field: str, answers: dict[str, Any], known: tuple[str, ...]) -> None:
+def _check_answers(
+    where: str, field: str, answers: dict[str, Any], known: tuple[str, ...], *, delayed: bool
+) -> None:
     for name, row in answers.items():
         for answer in row:
-            word = answer[0] if isinstance(answer, list) and answer else answer
-            if word not in known:
+            plain = isinstance(answer, str) and answer in known
+            if not plain and not (delayed and _is_delayed(answer, known)):
                 raise ScenarioError(
-                    f"{where}: {field} of {name} has an unknown answer",
-                    hint="known are " + ", ".join(known),
+                    f"{where}: {field} of {_shown(name)} has an unknown answer",
+                    hint="known are " + ", ".join(known) + ("; or [answer, s]" if delayed else ""),
                 )
+
+
+def _is_delayed(answer: Any, known: tuple[str, ...]) -> bool:
+    if not isinstance(answer, list) or len(answer) != 2 or answer[0] not in known:
+        return False
+    return type(answer[1]) in (int, float) and 0 <= answer[1] <= SPAN_S_MAX
+
+
+def _check_seconds(what: str, seconds: Any) -> None:
+    if type(seconds) not in (int, float) or not 0 <= seconds <= SPAN_S_MAX:
+        raise ScenarioError(
+            f"{what} is no number of seconds", hint=f'such as "t": 12.5, at most {SPAN_S_MAX}'
+        )
+
+
+def _shown(name: str) -> str:
+    """A controller's or a reply's name, unless it is none."""
+    return name if is_name(name) else "(not a plain name)"
 
 
 def _line(path: str, number: int, fields: dict[str, Any]) -> Line:
@@ -152,13 +186,14 @@ def _line(path: str, number: int, fields: dict[str, Any]) -> Line:
     rest = dict(fields)
     t = rest.pop("t", None)
     account = rest.pop("account", "main")
-    if isinstance(t, bool) or not isinstance(t, int | float) or t < 0:
-        raise ScenarioError(f"{where}: t is no number of seconds", hint='such as "t": 12.5')
+    _check_seconds(f"{where}: t", t)
     if not isinstance(account, str):
         raise ScenarioError(f"{where}: account is no text", hint="leave it out for `main`")
     if rest.get("stimulus") != "crash":
         try:
+            check_stream(account)
             parse(rest)
+            Tokens.check(rest)
         except InputError as error:
             raise ScenarioError(f"{where}: {error.message}", hint=error.hint) from None
     return Line(number, t, account, rest)

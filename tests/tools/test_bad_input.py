@@ -23,6 +23,7 @@ from linewarden.eventstore.errors import (
 from linewarden.gateway.warden import Linewarden
 from linewarden.statemachine.errors import InputError, LinewardenError
 from linewarden.tools.cli import main
+from linewarden.tools.scenario_file import read_scenario
 
 PERSONAL = "15550100001"
 HEADER: dict[str, Any] = {
@@ -70,7 +71,6 @@ BAD_FILES = {
     "no-time": (text(HEADER, {key: CLAIMED[key] for key in CLAIMED if key != "t"}), 2, "t "),
     "time-text": (text(HEADER, CLAIMED | {"t": "0"}), 2, "t "),
     "time-falls": (text(HEADER, CLAIMED | {"t": 5}, closed()), 3, "falls"),
-    "time-endless": (text(HEADER, CLAIMED, closed(t=1e300)), 3, "t "),
     "stimulus": (text(HEADER, CLAIMED, closed(stimulus="exploded")), 3, "exploded"),
     "stimulus-personal": (text(HEADER, CLAIMED, closed(stimulus=PERSONAL)), 3, "stimulus"),
     "no-stimulus": (text(HEADER, CLAIMED, {"t": 1, "controller": "A"}), 3, "stimulus"),
@@ -115,6 +115,20 @@ def test_a_file_that_is_no_scenario(tmp_path: Path, case: str) -> None:
     assert field in message
     assert hint.strip().startswith("hint: ")
     assert PERSONAL not in result.stderr
+
+
+@pytest.mark.parametrize("where", ["line", "until", "checkpoint"])
+def test_a_time_without_end(tmp_path: Path, where: str) -> None:
+    """A time that no run would reach is refused when the file is read, before it is played."""
+    header = HEADER | {
+        "line": {}, "until": {"until": 1e300},
+        "checkpoint": {"checkpoints": [{"t": 1e300, "expect": {}}]},
+    }[where]  # fmt: skip
+    path = tmp_path / "x.jsonl"
+    path.write_text(text(header, CLAIMED, closed(t=1e300 if where == "line" else 1)))
+    with pytest.raises(InputError) as caught:
+        read_scenario(path)
+    assert "x.jsonl, line" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["missing.jsonl", ".", "not-utf-8.jsonl"])
