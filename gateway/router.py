@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from ..eventstore import Record, decode
 from ..projections.projections import Projections
 from ..statemachine.errors import LinewardenError
+from ..statemachine.lifecycle import UNCLAIMED
 from ..statemachine.outcome import Settled
 from ..statemachine.parsing import check_name
 from .receipt import Decided, Promise, Receipt, ReplyHandle, ReplyResult
@@ -175,7 +176,8 @@ class Router:
                 handle.set_exception(error)
             return
         decided: Decided = receipt.result()
-        if decided.outcome.rule == "reply.repeated":
+        repeats = decided.outcome.rule in ("reply.repeated", UNCLAIMED)
+        if repeats and key[1] not in decided.outcome.settled:
             result = self._earlier_result(key)
             if result is not None:
                 self._resolve(key, result)

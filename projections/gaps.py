@@ -18,6 +18,7 @@ from .content import Decided
 GAPS_MAX = 1_000
 """Ended gaps of an account that are kept one by one; counts and totals go on."""
 
+_HOLDING = frozenset({"reply.held", "reply.resend"})
 _CAUSES = {"claim.supersedes": "claimed", "service.stopped": "service_stopped"}
 
 
@@ -97,19 +98,20 @@ class Gaps(msgspec.Struct, gc=False):
 
     def tally(self, outcome: Decided) -> None:
         """Count what an outcome did while the gap is open."""
-        gap = self.open
+        gap, rule = self.open, outcome.rule
         if gap is None:
             return
-        rule = outcome.rule
-        if rule in ("reply.held", "reply.resend"):
+        if rule in _HOLDING:
             gap.held += 1
-        elif rule.startswith("close.upgrade.") and not gap.dials:
-            gap.cause = str(outcome.changes.get("cause") or gap.cause)
-        for settled in outcome.settled.values():
-            gap.refused += settled.outcome == "refused"
-            gap.expired += settled.outcome == "expired"
+        elif "cause" in outcome.changes and not gap.dials and rule.startswith("close.upgrade."):
+            gap.cause = str(outcome.changes["cause"])
+        if outcome.settled:
+            outcomes = [settled.outcome for settled in outcome.settled.values()]
+            gap.refused += outcomes.count("refused")
+            gap.expired += outcomes.count("expired")
         for effect in outcome.effects:
-            gap.dials += type(effect) is Dial
+            if type(effect) is Dial:
+                gap.dials += 1
 
     def sums(self, now: int) -> tuple[int, int]:
         """How many gaps there were and their length in ns, an open one counted up to `now`."""

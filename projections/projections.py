@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..eventstore import Reader, Record, Store
+from ..eventstore.errors import Corrupt
 from ..statemachine.account import Account
 from ..statemachine.identity import Identity
 from . import checkpoints
@@ -81,7 +82,12 @@ class Projections:
         if record.version > view.version + 1:
             view.fold(self.reader.read_stream(record.stream, view.version, record.version - 1))
         if record.version == view.version + 1:
-            view.apply(record, machine)
+            try:
+                view.apply(record, machine)
+            except Corrupt:
+                # Half of the record may be taken in: the view is not to be trusted any more.
+                self.forget(record.stream)
+                raise
             self._index(view)
         return view
 

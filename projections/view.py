@@ -105,11 +105,13 @@ class AccountView(msgspec.Struct, gc=False):
         The account that the fields make is `Account(*fields.values())`.
         """
         gaps, replies, evidence = self.gaps, self.replies, self.evidence
-        version, last = self.version, None
+        version = self.version
+        last: Record | None = None
         try:
             for record in records:
-                if record.version != version + 1:
-                    raise missing(record, version + 1)
+                version += 1
+                if record.version != version:
+                    raise missing(record, version)
                 outcome = read(record.body).outcome
                 changes = outcome.changes
                 if _SPECIAL.isdisjoint(changes):
@@ -122,12 +124,12 @@ class AccountView(msgspec.Struct, gc=False):
                     replies.apply(record, outcome)
                 if gaps.open is not None:
                     gaps.tally(outcome)
-                last, version = record, record.version
+                last = record
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise unreadable(record) from error
         finally:
             if last is not None:
-                self.position, self.version = last.position, version
+                self.position, self.version = last.position, last.version
                 self.at, self.chain = last.at, last.chain
 
     def _turn(self, record: Record, outcome: Decided, fields: dict[str, Any]) -> None:

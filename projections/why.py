@@ -32,7 +32,8 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     """Why something is so, as of record `version` of the account; instants are UTC ns.
 
     `entries` are the records that it rests on, in order. `proving` is the kind of the newest proof
-    that the connection lives, with that proof. `left_off` counts entries that are not shown.
+    that the connection lives, with that proof. `asked` is the id of the reply or controller that
+    was asked for. `left_off` counts entries that are not shown.
     """
 
     account: str
@@ -45,6 +46,7 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     proving: tuple[str, Proof] | None = None
     reply: ReplyView | None = None
     controller: Controller | None = None
+    asked: str | None = None
     left_off: int = 0
 
 
@@ -119,7 +121,7 @@ def _why_reply(reader: Reader, view: AccountView, name: str) -> Answer:
     sentence = f"The reply is {reply.outcome}. {explain_reply(reply.outcome, reply.reason)}"
     if reply.late_ack is not None:
         sentence += " An acknowledgement came after its outcome: it was delivered after all."
-    return _answer(view, entries, sentence, reply=reply)
+    return _answer(view, entries, sentence, reply=reply, asked=name)
 
 
 def _replayed(reader: Reader, view: AccountView, name: str) -> ReplyView:
@@ -173,7 +175,7 @@ def _why_controller(reader: Reader, view: AccountView, name: str) -> Answer:
     because = controller.reason or controller.cause
     if because:
         sentence = f"{name} is {controller.state.printed}; the last cause was {because}."
-    return _answer(view, entries, sentence, controller=controller)
+    return _answer(view, entries, sentence, controller=controller, asked=name)
 
 
 def _answer(view: AccountView, entries: list[Entry], sentence: str, **more: Any) -> Answer:

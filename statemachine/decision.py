@@ -93,5 +93,5 @@ def _decide_unclaimed(d: Draft) -> None:
     d.rule = UNCLAIMED
     if isinstance(d.stimulus, st.IdentityLinked):
         connection.remember_link(d, d.stimulus)
-    if isinstance(d.stimulus, st.ReplySubmitted):
+    if isinstance(d.stimulus, st.ReplySubmitted) and d.stimulus.earlier is None:
         d.settled[d.stimulus.reply] = Settled("refused", "no_identity")

@@ -45,6 +45,9 @@ class State(enum.Enum):
     SUPERSEDED = "superseded"
     CLOSED = "closed"
 
+    # An enum hashes its name in Python code; the table is looked up by state for every stimulus.
+    __hash__ = object.__hash__
+
     @property
     def printed(self) -> str:
         """The state as people read it: `reconnect-gap`."""

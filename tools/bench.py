@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-MODULES = ("bench_machine", "bench_store", "bench_projections", "bench_gateway")
+MODULES = ("bench_store", "bench_machine", "bench_projections", "bench_gateway", "bench_growth")
+PEER_MISSING = "peer not installed (make bench installs it)"
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -53,7 +54,25 @@ def median_seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[
     return {name: statistics.median(times) for name, times in took.items()}
 
 
-def rate(count: int, seconds: float) -> str:
+def against(
+    number: int, what: str, ours: float, name: str, theirs: float | None, factor_min: float
+) -> Row:
+    """A row that must be so many times another contestant; both in records a second.
+
+    `theirs` is None where the peer is not installed: then nothing is shown to be reached.
+    """
+    factor = ours / theirs if theirs else 0.0
+    return Row(
+        number,
+        what,
+        rate(ours, 1),
+        f"{name} {rate(theirs, 1)}: {factor:.2f} ×" if theirs else PEER_MISSING,
+        f"≥ {factor_min:g} × {name.partition(',')[0]}",
+        factor >= factor_min,
+    )
+
+
+def rate(count: float, seconds: float) -> str:
     """So many a second, readable."""
     value = count / seconds
     return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"

@@ -89,11 +89,20 @@ def why(answer: Answer) -> str:
     if answer.left_off:
         lines.append(f"{answer.left_off} earlier records are not shown.")
     if answer.entries:
+        of_reply = answer.asked if reply is not None else None
+        headers = ["#", "time (UTC)", "observed", "rule", "what it means", "then"]
         rows = [
-            [entry.position, clock(entry.at), observed(entry), entry.rule, entry.sentence]
+            [
+                entry.position,
+                clock(entry.at),
+                observed(entry),
+                entry.rule,
+                entry.sentence,
+                consequences(entry, of_reply),
+            ]
             for entry in answer.entries
         ]
-        lines += ["", _table(["#", "time (UTC)", "observed", "rule", "what it means"], rows)]
+        lines += ["", _table(headers, rows)]
     return "\n".join(lines)
 
 
@@ -162,12 +171,17 @@ def observed(entry: Entry) -> str:
     return _cut(" ".join(words))
 
 
-def consequences(entry: Entry) -> str:
-    """What was asked for, and which replies got their outcome."""
-    said = [_effect(effect) for effect in entry.effects]
+def consequences(entry: Entry, of_reply: str | None = None) -> str:
+    """What was asked for, and which replies got their outcome; of one reply only, if named."""
+    said = [
+        _effect(effect)
+        for effect in entry.effects
+        if of_reply is None or effect.get("reply") == of_reply
+    ]
     for name, settled in entry.settled.items():
-        reason = f" ({settled['reason']})" if settled.get("reason") else ""
-        said.append(f"{name} {settled['outcome']}{reason}")
+        if of_reply in (None, name):
+            reason = f" ({settled['reason']})" if settled.get("reason") else ""
+            said.append(f"{name} {settled['outcome']}{reason}")
     return _cut(", ".join(said))
 
 

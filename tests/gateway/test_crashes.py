@@ -12,7 +12,6 @@ from linewarden.statemachine.lifecycle import State
 
 from .scripted import CHAT, WAIT_S, Scripted, bring_up, connect, drop, opened
 
-
 OTHER_CHAT = "15550100008@s.whatsapp.net"
 
 

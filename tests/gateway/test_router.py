@@ -147,7 +147,7 @@ def test_not_sent_is_written_again(warden: Linewarden, driver: Scripted, error: 
 def test_other_failures_are_final(
     warden: Linewarden, driver: Scripted, error: Exception, outcome: str
 ) -> None:
-    """A rejection is final, and so is any failure after which nobody knows: never a second write."""
+    """A rejection is final, and so is a failure after which nobody knows: no second write."""
     driver.sending = failing(error)
     bring_up(warden)
     assert warden.router.reply("main", CHAT, "hello").result(WAIT_S).outcome == outcome

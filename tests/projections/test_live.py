@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from linewarden.eventstore import Store
+from linewarden.eventstore.errors import Corrupt
 from linewarden.projections import checkpoints
 from linewarden.projections.projections import Projections
 from linewarden.statemachine.identity import Identity
@@ -154,6 +156,19 @@ def test_a_clock_that_was_set_back_hides_nothing(store: Store, line: Any) -> Non
     closed = line.tell("closed", code=408, source="baileys", after_s=-999)
     view = Projections(store).as_of("main", at=at + 2_000_000_000)
     assert view.version == closed.version
+
+
+def test_a_damaged_record_leaves_no_view_behind(store: Store, line: Any) -> None:
+    """It is reported, and what is asked for next is read from the log."""
+    line.connect("A")
+    projections = Projections(store)
+    projections.catch_up()
+    good = line.tell("closed", code=408, source="baileys")
+    bad = msgspec.structs.replace(good, body=good.body.replace(b"reconnect_gap", b"reconnect_gasp"))
+    with pytest.raises(Corrupt):
+        projections.apply(bad)
+    assert projections.account("main") == projections.rebuild("main")
+    assert projections.live("main") is None
 
 
 def test_catching_up_to_a_position_stops_there(store: Store, lines: Lines) -> None:

@@ -93,7 +93,7 @@ def test_why_finds_the_account_by_itself(store: Store, lines_of_a_gateway: dict[
     """A reply or a controller names its account; of several accounts one must be named."""
     told = tables.why(reading.why(store, reply="r-late"))
     assert told.startswith("The reply is refused. It was not sent: the account was logged out.")
-    assert "It was never written." in told and "reply.refused" in told
+    assert "It was never written." in told and "r-late refused (logged_out)" in told
     told = tables.why(reading.why(store, reply="r-live"))
     assert "Written once, the last time through live-1." in told
     assert reading.why(store, controller="ended-1").account == "ended"

@@ -103,6 +103,9 @@ def test_the_decision_state_is_the_fold_of_the_log(in_memory: Any, story: Any) -
         view.apply(record)
         changes = msgspec.json.decode(record.body)["outcome"].get("changes", {})
         assert view.machine == decided == evolve(before, changes)
+        live = view.live is not None
+        assert live == decided.live
+        assert (view.gaps.open is not None) == (view.gaps.ever and not live)
 
 
 @given(stories, st.data())

@@ -1,27 +1,13 @@
-"""Bad input is the caller's fault: a clear error with a hint at once, and nothing is recorded."""
+"""Bad input to the command line: exit code 2, and a message that says what, where and why."""
 
 import json
-import os
-import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from linewarden.eventstore import open_store
-from linewarden.eventstore.errors import (
-    NewerSchema,
-    NotALinewardenStore,
-    ReadOnlyStore,
-    StoreLocked,
-    StoreNotFound,
-)
-from linewarden.gateway.warden import Linewarden
-from linewarden.statemachine.errors import InputError, LinewardenError
+from linewarden.statemachine.errors import InputError
 from linewarden.tools.cli import main
 from linewarden.tools.scenario_file import read_scenario
 
@@ -151,186 +137,6 @@ def test_one_bad_file_among_good_ones_runs_none(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
 
 
-@pytest.fixture
-def warden(tmp_path: Path) -> Iterator[Linewarden]:
-    with Linewarden.open(tmp_path / "log.db") as made:
-        made.claim("main", "A").result(20)
-        yield made
-        made.observe("main", "activity", controller="A").result(20)
-        reader = made.projections.reader
-        assert [record.type for record in reader.read_all()] == ["claimed", "activity"]
-
-
-HUGE = 2**70
-BAD_STIMULI: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "unknown": ("main", "exploded", BASE),
-    "no-name": ("main", "", BASE),
-    "name-5": ("main", 5, BASE),  # type: ignore[dict-item]  # that is what is tested
-    "field": ("main", "closed", BASE | {"colour": "red"}),
-    "code-list": ("main", "closed", BASE | {"code": [408]}),
-    "code-float": ("main", "closed", BASE | {"code": 408.0}),
-    "code-huge": ("main", "closed", BASE | {"code": HUGE}),
-    "code-phone": ("main", "closed", BASE | {"code": int(PERSONAL)}),
-    "code-negative": ("main", "closed", BASE | {"code": -HUGE}),
-    "count-huge": ("main", "keepalive_timeout", BASE | {"count": HUGE}),
-    "socket-huge": ("main", "closed", BASE | {"socket": HUGE}),
-    "exit-huge": ("main", "worker_died", BASE | {"exit_code": HUGE}),
-    "signal-huge": ("main", "worker_died", BASE | {"signal": -HUGE}),
-    "held-huge": ("main", "reply_submitted",
-                  {"reply": "r", "chat": "c@g.us", "held_elsewhere": HUGE}),
-    "earlier-huge": ("main", "reply_submitted", {"reply": "r", "chat": "c@g.us", "earlier": HUGE}),
-    "at-huge": ("main", "activity", BASE | {"at": HUGE}),
-    "at-negative": ("main", "activity", BASE | {"at": -HUGE}),
-    "at-text": ("main", "activity", BASE | {"at": "now"}),
-    "half-character": ("main", "closed", BASE | {"detail": "\ud800"}),
-    "half-tag": ("main", "closed", BASE | {"tag": "\ud800"}),
-    "half-chat": ("main", "reply_submitted", {"reply": "r", "chat": "\ud800@g.us"}),
-    "detail-object": ("main", "closed", BASE | {"detail": object()}),
-    "detail-bytes": ("main", "closed", BASE | {"detail": b"\xff"}),
-    "evidence": ("main", "activity", BASE | {"evidence": "rumour"}),
-    "seconds-nan": ("main", "silence", BASE | {"kind": "app", "seconds": float("nan")}),
-    "seconds-endless": ("main", "silence", BASE | {"kind": "app", "seconds": float("inf")}),
-    "policy-field": ("main", "claimed", BASE | {"holder": "h", "policy": {"patience": 1}}),
-    "policy-value": ("main", "claimed", BASE | {"holder": "h", "policy": {"preset": []}}),
-    "policy-holder": ("main", "service_started", {"holder": "h", "policy": {"max_s": "x"}}),
-    "forms-list": ("main", "identity_observed", BASE | {"forms": [PERSONAL]}),
-    "forms-value": ("main", "identity_observed", BASE | {"forms": {"pn": f"{PERSONAL}@x.y"}}),
-    "forms-name": ("main", "identity_observed", BASE | {"forms": {PERSONAL: "1@lid"}}),
-    "linked": ("main", "identity_linked", {"pn": f"{PERSONAL}@c.us", "lid": f"{PERSONAL}@c.us"}),
-    "account-slash": ("../etc/passwd", "activity", BASE),
-    "account-space": ("main line", "activity", BASE),
-    "account-empty": ("", "activity", BASE),
-    "account-long": ("a" * 65, "activity", BASE),
-    "account-newline": ("main\n", "activity", BASE),
-    "account-letter": ("línea", "activity", BASE),
-    "account-phone": (PERSONAL, "activity", BASE),
-    "account-plus": (f"+{PERSONAL}", "activity", BASE),
-    "account-jid": (f"{PERSONAL}@s.whatsapp.net", "activity", BASE),
-    "account-none": (None, "activity", BASE),  # type: ignore[dict-item]  # that is what is tested
-    "controller-jid": ("main", "activity", {"controller": f"{PERSONAL}@lid"}),
-    "controller-number": ("main", "activity", {"controller": 5}),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("case", BAD_STIMULI)
-def test_a_bad_stimulus_is_refused_at_once(warden: Linewarden, case: str) -> None:
-    """It raises in the caller's thread, says what would be right, shows nobody, records nothing."""
-    account, name, fields = BAD_STIMULI[case]
-    with pytest.raises(InputError) as caught:
-        warden.observe(account, name, **fields)
-    assert caught.value.hint
-    assert PERSONAL not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "policy",
-    [
-        {"preset": "mine"}, {"initial_s": 0}, {"initial_s": "soon"}, {"factor": 0.5},
-        {"jitter": 2}, {"patience": 1}, {"fast_attempts": 1.5}, {"max_s": float("nan")},
-        {"relink": "perhaps"}, {"preset": ["default"]}, {"app_silence_s": -1},
-    ],
-)  # fmt: skip
-def test_a_bad_policy_opens_nothing(tmp_path: Path, policy: dict[str, Any]) -> None:
-    """A policy that is not understood is refused, and leaves the log free for another try."""
-    with pytest.raises(InputError) as caught:
-        Linewarden.open(tmp_path / "log.db", policy=policy)
-    assert caught.value.hint
-    with pytest.raises(InputError):
-        Linewarden.open(tmp_path / "log.db", policies={"main": policy})
-    with Linewarden.open(tmp_path / "log.db", policy={"initial_s": 0.5}) as warden:
-        assert warden.claim("main").result(20)
-
-
-def foreign(path: Path) -> None:
-    """A SQLite database of somebody else."""
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE messages (body TEXT)")
-    connection.execute("INSERT INTO messages VALUES ('keep me')")
-    connection.commit()
-    connection.close()
-
-
-def newer(path: Path) -> None:
-    """A log that a later linewarden has written."""
-    open_store(path).close()
-    connection = sqlite3.connect(path)
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    connection.execute(f"PRAGMA user_version = {version + 1}")
-    connection.commit()
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("make", "error"),
-    [
-        (lambda path: path.write_text("dear diary\n" * 500), NotALinewardenStore),
-        (foreign, NotALinewardenStore),
-        (newer, NewerSchema),
-        (lambda path: path.mkdir(), LinewardenError),
-        (lambda path: path.symlink_to(path), LinewardenError),
-    ],
-    ids=["text", "foreign", "newer", "folder", "loop"],
-)
-def test_a_file_that_is_not_ours_stays_as_it_is(tmp_path: Path, make: Any, error: Any) -> None:
-    """What is no log of ours is refused by a typed error with a hint, byte for byte untouched."""
-    path = tmp_path / "log.db"
-    make(path)
-    before = path.read_bytes() if path.is_file() else None
-    with pytest.raises(error) as caught:
-        Linewarden.open(path)
-    assert caught.value.hint
-    assert (path.read_bytes() if path.is_file() else None) == before
-    assert not list(tmp_path.glob("log.db-*"))
-
-
-def test_a_path_that_leads_nowhere(tmp_path: Path) -> None:
-    """A missing folder, no name at all and memory are refused with a hint."""
-    for path in (tmp_path / "nowhere" / "log.db", "", ":memory:", "postgresql://localhost/x"):
-        with pytest.raises(LinewardenError) as caught:
-            Linewarden.open(path)
-        assert caught.value.hint
-
-
-def test_a_second_process_is_refused(tmp_path: Path) -> None:
-    """A log that another process writes is refused by its pid and name; then it goes on."""
-    path = tmp_path / "log.db"
-    script = (
-        "import sys\n"
-        "from linewarden.gateway.warden import Linewarden\n"
-        "with Linewarden.open(sys.argv[1], holder='first') as warden:\n"
-        "    warden.claim('main', 'A').result(20)\n"
-        "    print('ready', flush=True)\n"
-        "    sys.stdin.readline()\n"
-    )
-    command = [sys.executable, "-c", script, str(path)]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as first:
-        assert first.stdout is not None
-        assert first.stdout.readline() == "ready\n"
-        with pytest.raises(StoreLocked) as caught:
-            Linewarden.open(path)
-        assert str(first.pid) in str(caught.value)
-        assert "first" in str(caught.value)
-        assert caught.value.hint
-        first.communicate("\n", timeout=30)
-    assert first.returncode == 0
-    with Linewarden.open(path, holder="first") as warden:
-        assert warden.projections.reader.head("main").version == 3
-
-
-def test_a_folder_that_can_not_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A read-only folder is said to be one before anything is made in it."""
-    folder = tmp_path / "folder"
-    folder.mkdir()
-    folder.chmod(0o555)
-    if os.access(folder, os.W_OK):
-        # Root may write everywhere: what is asked of the system is answered as for others.
-        monkeypatch.setattr(os, "access", lambda _path, mode, **_: not mode & os.W_OK)
-    with pytest.raises(ReadOnlyStore) as caught:
-        Linewarden.open(folder / "log.db")
-    assert caught.value.hint
-    assert not list(folder.iterdir())
-
-
 def test_a_log_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
     """A command that reads makes no file where there is none, and exits 2 with a hint."""
     path = tmp_path / "log.db"
@@ -338,5 +144,3 @@ def test_a_log_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "hint: " in result.stderr
     assert not path.exists()
-    with pytest.raises(StoreNotFound):
-        Linewarden.open(tmp_path / "nowhere" / "log.db")

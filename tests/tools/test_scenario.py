@@ -190,7 +190,8 @@ def test_an_unanswered_dial_meets_its_deadline(tmp_path: Path) -> None:
 
 def test_sends_are_answered_in_turn(tmp_path: Path) -> None:
     """`sends` answers one send effect after the other, at once or after its delay."""
-    replies = [{"t": 2, "reply": f"r{one}", **REPLY, "chat": f"1555010000{one}"} for one in range(5)]
+    chats = [f"1555010000{one}@s.whatsapp.net" for one in range(5)]
+    replies = [{"t": 2, "reply": f"r{one}", **REPLY, "chat": chats[one]} for one in range(5)]
     result = seen(
         tmp_path,
         *(CLAIMED, line(1, "opened"), *replies),
