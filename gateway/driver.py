@@ -55,7 +55,10 @@ class Driver:
         """See that exactly one attempt to connect is under way."""
 
     def close_socket(self, controller: str, socket: int, force: bool) -> Any:
-        """Close the socket; with `force` by whatever means are left."""
+        """Close the socket, and observe `socket_closed` once it is; `force`: by any means left.
+
+        A successor waits for that, `handover_s` (15 s) at most.
+        """
 
     def purge(self, controller: str) -> Any:
         """Delete the session of a logged-out controller, and observe `session_purged`."""

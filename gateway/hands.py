@@ -44,6 +44,10 @@ class Hands:
         """The driver of a controller, or the gateway's default."""
         return self._drivers.get(controller or "", self._default)
 
+    def is_bound(self, controller: str) -> bool:
+        """Whether anything in this process may hold a socket of the controller."""
+        return type(self.driver(controller)) is not Driver
+
     def perform(
         self,
         account: str,

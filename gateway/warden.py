@@ -17,7 +17,7 @@ from typing import Any, Self
 from ..eventstore import Record, open_store
 from ..eventstore.errors import StoreUnavailable
 from ..projections.projections import Projections
-from ..statemachine.outcome import Effect, Send, Settled
+from ..statemachine.outcome import CloseSocket, Effect, Send, Settled
 from .clock import Clock, SystemClock
 from .dice import Dice
 from .driver import Driver
@@ -202,6 +202,10 @@ class Linewarden(LoopHost):
                 lambda name, **fields: self._answer(account, effect, cause, name, fields),
             )
             return
+        if isinstance(effect, CloseSocket) and not self._hands.is_bound(effect.controller):
+            if self.running:
+                self._confirm(account, effect, decided)
+            return
         self._notices.asked(effect)
         self._hands.perform(
             account,
@@ -209,6 +213,17 @@ class Linewarden(LoopHost):
             effect,
             partial(self._notices.performed, account, effect, decided.record.version),
         )
+
+    def _confirm(self, account: str, effect: CloseSocket, decided: Decided) -> None:
+        """No driver has this controller: its socket ended with the process that held it."""
+        given = {
+            "at": self._service.now(),
+            "stimulus": "socket_closed",
+            "controller": effect.controller,
+            "socket": effect.socket,
+        }
+        cause = (decided.record.version, decided.record.version)
+        self._service.observe_answer(account, given, cause)
 
     def _answer(
         self,

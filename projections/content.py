@@ -33,7 +33,8 @@ else:
     _HINTS = {name: hint | None for name, hint in get_type_hints(Account).items()} | {
         name: dict[str, kind | None] | None for name, kind in _MAPS.items()
     }
-    Changes = TypedDict("Changes", dict(sorted(_HINTS.items())), total=False)  # noqa: UP013 - the fields are not written here
+    _SORTED = dict(sorted(_HINTS.items()))
+    Changes = TypedDict("Changes", _SORTED, total=False)
 
 
 class Decided(msgspec.Struct, frozen=True, gc=False):

@@ -135,10 +135,8 @@ def apply(d: Draft, kind: CloseClass, how: str) -> None:
         d.move("close.ignored")
         return
     repeated = effective == "restart" and a.restarted
-    if how == "close" or a.close is None:
-        a.close = Close(a.socket, d.at, kind, restarted=a.restarted)
-    else:
-        a.close = Close(a.close.socket, d.at, kind, restarted=a.restarted)
+    socket = a.close.socket if how == "upgrade" and a.close is not None else a.socket
+    a.close = Close(socket, d.at, kind, restarted=a.restarted)
     a.restarted = effective == "restart"
     if effective == "restart" and not repeated:
         _restart(d, how)

@@ -8,6 +8,7 @@ repeat the text. A sentence that a gateway itself puts into `detail` is a diagno
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import re
@@ -105,10 +106,16 @@ class Leaking(Driver):
         return answer
 
 
+def fields_of(name: str) -> dict[str, Any]:
+    """What a stimulus can't do without."""
+    fields = {key: NEEDED[key] for key in KINDS[name].__struct_fields__ if key in NEEDED}
+    return fields | ({"kind": "unknown"} if name == "send_failed" else {})
+
+
 def stimuli() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every stimulus with every canary in every field that takes text."""
     for name, kind in KINDS.items():
-        fields = {key: NEEDED[key] for key in kind.__struct_fields__ if key in NEEDED}
+        fields = fields_of(name)
         texts = [key for key in TEXTS if key in kind.__struct_fields__]
         for number, canary in enumerate(CANARIES):
             given = dict.fromkeys(texts, canary) | {"detail": f"it said {canary}!"}
@@ -121,7 +128,7 @@ def stimuli() -> Iterator[tuple[str, dict[str, Any]]]:
 def refused(warden: Linewarden) -> Iterator[InputError]:
     """The errors of canaries where only names, words and numbers are allowed."""
     for name, kind in KINDS.items():
-        fields = {key: NEEDED[key] for key in kind.__struct_fields__ if key in NEEDED}
+        fields = fields_of(name)
         base = {"controller": "A", **fields}
         bad: list[tuple[str, str, dict[str, Any]]] = []
         for canary in CANARIES:
@@ -163,11 +170,10 @@ async def use(path: Path, said: list[str]) -> Leaking:
             handle = warden.router.reply("main", chat, message, id=f"r{number}")
             if number == len(ANSWERS) - 1:
                 said.append(str(await handle))
-        for operation in (_fail, _answer):
-            result = await asyncio.gather(
-                warden.router.perform("main", operation), return_exceptions=True
-            )
-            said.append(type(result[0]).__name__)
+        await asyncio.to_thread(from_a_thread, warden)
+        await warden.router.perform("main", _answer)
+        with contextlib.suppress(LookupError):
+            await warden.router.perform("main", _fail)
         for error in refused(warden):
             said += [repr(error), str(error), *traceback.format_exception(error)]
         for name, fields in stimuli():
@@ -177,6 +183,13 @@ async def use(path: Path, said: list[str]) -> Leaking:
         said += [str(view), msgspec.json.encode(view).decode()]
         said.append(str(warden.projections.live("main")))
     return driver
+
+
+def from_a_thread(warden: Linewarden) -> None:
+    """The same from beside the loop, which gets calls with arguments to make."""
+    warden.observe("main", "identity_observed", controller="A", forms=FORMS).result(20)
+    warden.router.reply("main", f"{NUMBER}@s.whatsapp.net", TEXT, id="r-thread").result(20)
+    warden.observe("main", "closed", controller="nobody", detail=QR, code=CODE).result(20)
 
 
 async def _fail(_target: Any) -> None:

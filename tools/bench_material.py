@@ -99,8 +99,9 @@ class _Line:
             "stimulus": given, "outcome": outcome,
         }  # fmt: skip
         plain = msgspec.json.decode(msgspec.json.encode(body))
-        state, reply = self.account.state.value, fields.get("reply")
-        made = NewRecord(os.urandom(16), self.at, stimulus, state, reply, encode(plain))
+        state, reply = self.account.state, fields.get("reply")
+        assert state is not None, "a claim comes first"
+        made = NewRecord(os.urandom(16), self.at, stimulus, state.value, reply, encode(plain))
         self.records.append(made)
 
 
@@ -111,7 +112,7 @@ def _life(name: str, count: int) -> Sequence[NewRecord]:
     """
     line = _Line()
     line.tell("claimed", controller="A", holder="gateway-1")
-    mine = {"controller": "A", "source": "whatsmeow"}
+    mine: dict[str, Any] = {"controller": "A", "source": "whatsmeow"}
     turn = 0
     while len(line.records) < count:
         turn += 1

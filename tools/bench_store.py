@@ -116,14 +116,14 @@ def single(quick: bool) -> list[Row]:
 def producers(quick: bool) -> list[Row]:
     """Rows 2 and 3: many coroutines that share commits, beside raw with one commit a record."""
     rounds = 3 if quick else 15
-    counts = {"raw": 300, 16: 1_600, 256: 5_120}  # type: dict[str | int, int]
+    counts = {"raw": 300, "16": 1_600, "256": 5_120}
     with tempfile.TemporaryDirectory() as place:
         raw, ours = Raw(Path(place)), Ours(Path(place))
         blocks = iter([raw.rows(counts["raw"]) for _ in range(1 + rounds)])
-        calls = {
+        calls: dict[str, Callable[[], object]] = {
             "raw": lambda: raw.single(next(blocks)),
-            "16": lambda: ours.produce(counts[16], 16),
-            "256": lambda: ours.produce(counts[256], 256),
+            "16": lambda: ours.produce(counts["16"], 16),
+            "256": lambda: ours.produce(counts["256"], 256),
         }
         for call in calls.values():
             call()
@@ -135,7 +135,7 @@ def producers(quick: bool) -> list[Row]:
         against(
             2 if many == 16 else 3,
             f"{many} producers, each waiting for its durable append",
-            counts[many] / took[str(many)],
+            counts[str(many)] / took[str(many)],
             "raw, one a commit,",
             floor,
             factor,
