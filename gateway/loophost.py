@@ -104,4 +104,5 @@ class LoopHost(ABC):
         if here:
             call(*given)
         else:
-            self._loop.call_soon_threadsafe(call, *given)
+            # A lambda, because asyncio's debug mode logs the arguments of what it is given.
+            self._loop.call_soon_threadsafe(lambda: call(*given))

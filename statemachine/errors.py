@@ -4,6 +4,8 @@ The docstring of an error is its message where none is given; the hint says what
 developer can do about it. No message holds a JID, a phone number, a message or a secret.
 """
 
+import re
+
 
 class LinewardenError(Exception):
     """Something linewarden was asked for could not be done."""
@@ -19,3 +21,9 @@ class LinewardenError(Exception):
 
 class InputError(LinewardenError):
     """What was given is not understood: the caller's fault, and nothing was recorded."""
+
+
+def shown(text: str) -> str:
+    """A validator's text without the values and odd names that were given: they may be personal."""
+    text = re.sub(r"'.*'|\".*\"", "(value not shown)", text)
+    return re.sub(r"`(?!\$?[A-Za-z_.\[\]]{1,60}`)[^`]*`", "(name not shown)", text)

@@ -71,7 +71,7 @@ class Row(NamedTuple):
     rule: str
 
 
-C, O, G = State.CONNECTING, State.CONNECTED, State.RECONNECT_GAP  # noqa: E741 - short, for the columns below
+C, O, G = State.CONNECTING, State.CONNECTED, State.RECONNECT_GAP  # noqa: E741 - in columns
 L, X, S, Z = State.LOGGED_OUT, State.CONFLICT, State.SUPERSEDED, State.CLOSED
 ALIVE, ENDS, ANY = (C, O, G), (L, X, Z), (C, O, G, L, X, Z, S)
 NEWEST = ALIVE + ENDS

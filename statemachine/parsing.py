@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import InputError
+from .errors import InputError, shown
 from .policy import SPAN_S_MAX, overrides_of, policy_of
 from .stimuli import (
     KINDS,
@@ -77,7 +77,7 @@ def parse(fields: dict[str, Any]) -> Stimulus:
     except msgspec.ValidationError as error:
         known = ", ".join(field for field in kind.__struct_fields__ if field != "policy")
         raise StimulusError(
-            f"{name}: {_without_values(str(error))}", hint=f"its fields are {known}"
+            f"{name}: {shown(str(error))}", hint=f"its fields are {known}"
         ) from None
     check(stimulus)
     return stimulus
@@ -174,9 +174,3 @@ def _shown(value: Any) -> str:
     """A wrong name as it may be shown: short, and nothing that could be personal."""
     plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z_]{1,40}", value)
     return repr(value) if plain else "(not a plain name)"
-
-
-def _without_values(text: str) -> str:
-    """An error's text without what was given: that may be personal."""
-    text = re.sub(r"'.*'|\".*\"", "(value not shown)", text)
-    return re.sub(r"`(?!\$?[A-Za-z_.\[\]]{1,60}`)[^`]*`", "(name not shown)", text)

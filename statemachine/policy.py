@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from .errors import InputError
+from .errors import InputError, shown
 
 NS = 1_000_000_000
 """Nanoseconds in a second: the machine counts every instant and every span in them."""
@@ -100,13 +100,13 @@ def policy_of(overrides: dict[str, Any] | None) -> Policy:
     preset = given.get("preset", "default")
     if not isinstance(preset, str) or preset not in PRESETS:
         raise PolicyError(
-            f"policy preset {preset!r} is unknown", hint="use default, openclaw or zeroclaw"
+            "the policy's preset is unknown", hint="use default, openclaw or zeroclaw"
         )
     try:
         policy = msgspec.convert({**PRESETS[preset], **given}, Policy)
     except msgspec.ValidationError as error:
         raise PolicyError(
-            f"policy: {error}", hint="field names and types are those of Policy"
+            f"policy: {shown(str(error))}", hint="field names and types are those of Policy"
         ) from None
     _check(policy)
     return policy

@@ -57,6 +57,8 @@ TRACES = re.compile(
 """What would be left of one."""
 
 NAMES = ("controller", "holder", "reply", "captured_on", "message_id", "source")
+WORDS = ("kind", "timer", "by", "evidence", "policy")
+NUMBERS = ("socket", "at", "seconds", "expires_s", "deadline_s", "count")
 TEXTS = ("detail", "tag", "reason", "code")
 PERSONAL: dict[str, Any] = {
     "forms": FORMS, "pn": FORMS["pn"], "lid": FORMS["lid"], "chat": f"{GROUP}@g.us",
@@ -132,9 +134,8 @@ def refused(warden: Linewarden) -> Iterator[InputError]:
         base = {"controller": "A", **fields}
         bad: list[tuple[str, str, dict[str, Any]]] = []
         for canary in CANARIES:
-            bad += [("main", name, base | {key: canary}) for key in kind.__struct_fields__
-                    if key in (*NAMES, "kind", "timer", "by", "evidence", "socket", "at",
-                               "seconds", "expires_s", "deadline_s", "policy", "count")]  # fmt: skip
+            strict = set(kind.__struct_fields__) & {*NAMES, *WORDS, *NUMBERS}
+            bad += [("main", name, base | {key: canary}) for key in sorted(strict)]
             bad += [("main", name, base | {canary: canary}), (canary, name, base)]
             bad += [("main", canary, base)]
             if "forms" in fields:

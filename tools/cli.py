@@ -62,12 +62,18 @@ def scenario(files: tuple[str, ...], as_json: bool) -> None:
     help="The new file that the demo leaves.",
 )
 @click.option("--speed", default=40.0, show_default=True, help="Times real time; 0: don't wait.")
+@json_option
 @clear_errors
-def demo(path: str, speed: float) -> None:
+def demo(path: str, speed: float, as_json: bool) -> None:
     """Play the incident of OpenClaw #85823 and its twist, and show what the log knows of it."""
     from .demo import play
 
-    sys.exit(play(path, speed, click.echo))
+    if as_json:
+        seen, wrong = play(path, 0, lambda _: None)
+        print_json({"file": path, **seen})
+    else:
+        _, wrong = play(path, speed, click.echo)
+    sys.exit(1 if wrong else 0)
 
 
 @main.command(epilog=examples("linewarden verify", "linewarden verify --file demo/x.db --json"))

@@ -11,7 +11,7 @@ import orjson
 
 from ..eventstore.records import check_stream
 from ..gateway.tokens import Tokens
-from ..statemachine.errors import InputError
+from ..statemachine.errors import InputError, shown
 from ..statemachine.identity import normalise
 from ..statemachine.parsing import is_name, parse
 from ..statemachine.policy import SPAN_S_MAX, policy_of
@@ -122,7 +122,7 @@ def _header(path: str, fields: dict[str, Any]) -> Header:
     try:
         header = msgspec.convert(fields, Header)
     except msgspec.ValidationError as error:
-        raise ScenarioError(f"{where}: {error}", hint="see FORMAT.md, Header") from None
+        raise ScenarioError(f"{where}: {shown(str(error))}", hint="see FORMAT.md, Header") from None
     try:
         policy_of(header.policy)
     except InputError as error:

@@ -95,9 +95,7 @@ class Audit:
                 assert not self.purges[record.stream, controller] or again
                 self.purges[record.stream, controller] += 1
 
-    def _check_ladder(
-        self, before: Account, after: Account, rule: str, stimulus: Stimulus
-    ) -> None:
+    def _check_ladder(self, before: Account, after: Account, rule: str, stimulus: Stimulus) -> None:
         """§9.7 and §9.8: `replaced` sets no retry; attempts and delays stay in their bounds."""
         policy = after.policy
         fresh = after.retry_at not in (None, before.retry_at)
@@ -154,6 +152,15 @@ class Audit:
             held = sum(len(one.replies or ()) for one in self.accounts.values())
             assert len(replies) <= policy.held_max_account
             assert held <= policy.held_max_total  # §9.13
+
+    def in_flight(self) -> list[tuple[str, str]]:
+        """The replies whose send was asked for and has no answer."""
+        return [
+            (name, reply)
+            for name, account in self.accounts.items()
+            for reply, one in (account.replies or {}).items()
+            if one.in_flight
+        ]
 
     def pending(self) -> list[tuple[str, str]]:
         """The replies that have no outcome yet."""

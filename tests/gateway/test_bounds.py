@@ -61,9 +61,12 @@ def test_all_accounts_hold_a_thousand_and_twenty_four(tmp_path: Path) -> None:
             _submit(bench, number)
         bench.service.flush()
         assert not bench.settled
-        assert bench.feed(
-            "reply_submitted", "line-16", reply="one-more", chat=CHAT
-        ).outcome.settled["one-more"].reason == "overloaded"
+        assert (
+            bench.feed("reply_submitted", "line-16", reply="one-more", chat=CHAT)
+            .outcome.settled["one-more"]
+            .reason
+            == "overloaded"
+        )
         assert bench.feed("reply_submitted", "line-3", reply="r1024", chat=CHAT).outcome.settled
         bench.feed("reply_cancelled", "line-3", reply="r3")
         held = bench.feed("reply_submitted", "line-16", reply="r1025", chat=CHAT)

@@ -55,9 +55,7 @@ def test_plain_and_coroutine_methods_both_run(tmp_path: Path) -> None:
     assert threads[0].startswith("linewarden-effect")
 
 
-def test_a_driver_that_fails_ends_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_driver_that_fails_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """An exception of a driver is logged by its type only, and the next effect is carried out."""
 
     class Failing(Scripted):

@@ -67,7 +67,7 @@ class World:
         self.proven: dict[tuple[str, str], Identity] = {}
         self.known: dict[str, Identity] = {}
         self.current: dict[str, tuple[str, Identity]] = {}
-        self.links: dict[str, str] = {}
+        self.links: dict[str, dict[str, str]] = {}
         self.captured: dict[tuple[str, str], Identity | None] = {}
         self.chats: dict[tuple[str, str], str] = {}
         self.told: dict[tuple[str, str], str] = {}
@@ -114,15 +114,13 @@ class World:
             self.service.observe(account, self.service.admit(clean))
         self.service.flush()
 
-    def _note(
-        self, account: str, stimulus: str, fields: dict[str, Any], decided: Decided
-    ) -> None:
+    def _note(self, account: str, stimulus: str, fields: dict[str, Any], decided: Decided) -> None:
         """Remember, by real values, what the write must be judged by."""
         rule = decided.outcome.rule
         if stimulus == "identity_linked":
             pn, lid = identity_of(fields).pn, identity_of(fields).lid
             assert pn and lid
-            self.links.update({pn: lid, lid: pn})
+            self.links.setdefault(account, {}).update({pn: lid, lid: pn})
         elif rule == "identity.proven":
             identity = identity_of(fields["forms"])
             self.proven[account, fields["controller"]] = self.known[account] = identity
@@ -164,6 +162,8 @@ class World:
         self._restart()
 
     def _restart(self) -> None:
+        self.audit.take(self.store)
+        flying = self.audit.in_flight()
         self.store.close()
         self.asked.clear()
         self.unanswered.clear()
@@ -173,6 +173,7 @@ class World:
         self.running = True
         self.service.start()
         self.service.flush()
+        assert {self.told[key] for key in flying} <= {"uncertain"}  # §3.7, 7
 
     # What the service asks for
 
@@ -205,18 +206,15 @@ class World:
         assert outgoing.chat == self.chats[key]
         controller, current = self.current[account]
         assert controller == outgoing.controller
-        assert overlap(self.captured[key], current, self.links)  # §9.9
-        assert identity_of(outgoing.identity) == completed(
-            self.captured[key] or current, self.links
-        )
+        links = self.links.get(account)
+        assert overlap(self.captured[key], current, links)  # §9.9
+        assert identity_of(outgoing.identity) == completed(self.captured[key] or current, links)
         intents = self.audit.sends[key]
         assert intents  # §9.10: the auditor has read it in the log
         earlier = list(self.chats)[: list(self.chats).index(key)]
         same_chat = [one for one in earlier if one[0] == account]
         assert not [
-            one
-            for one in same_chat
-            if self.chats[one] == self.chats[key] and one not in self.told
+            one for one in same_chat if self.chats[one] == self.chats[key] and one not in self.told
         ]  # §9.14
         self.written[key] = "written"
         self.unanswered.append((account, effect))
