@@ -34,6 +34,8 @@ class CloseClass(enum.Enum):
     REPLACED = "replaced"
     LOGGED_OUT = "logged_out"
 
+    __hash__ = object.__hash__  # as for `State`: an enum hashes its name in Python code
+
     @property
     def severity(self) -> int:
         """Its place in the order of severity, from 0."""

@@ -189,7 +189,8 @@ def retry(
     a.attempt = attempt
     a.unknowns += unknown
     if a.close is not None:
-        a.close = msgspec.structs.replace(a.close, attempts=1, unknowns=int(unknown))
+        last = a.close
+        a.close = Close(last.socket, last.at, last.kind, 1, int(unknown), last.restarted)
     d.move(trigger)
     d.leave_connection()
     if a.hold is not None:

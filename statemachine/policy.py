@@ -56,17 +56,23 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     durable_outbox: bool = False
 
     def delay(self, attempt: int) -> int:
-        """Nanoseconds to wait before dial number `attempt` (1, 2, …) of the fast ladder.
+        """Nanoseconds to wait before dial number `attempt` (1, 2, …) of the fast ladder."""
+        return _delay(self.initial_s, self.factor, self.max_s, attempt)
 
-        The power is a product of single multiplications: these are exact to the last bit on every
-        platform, which a library's `pow` is not, and a replay must agree with the record.
-        """
-        span = float(self.initial_s)
-        for _ in range(attempt - 1):
-            span *= float(self.factor)
-            if span >= self.max_s:
-                break
-        return round(min(float(self.max_s), span) * NS)
+
+@cache
+def _delay(initial_s: Number, factor: Number, max_s: Number, attempt: int) -> int:
+    """One step of a ladder.
+
+    The power is a product of single multiplications: these are exact to the last bit on every
+    platform, which a library's `pow` is not, and a replay must agree with the record.
+    """
+    seconds = float(initial_s)
+    for _ in range(attempt - 1):
+        seconds *= float(factor)
+        if seconds >= max_s:
+            break
+    return round(min(float(max_s), seconds) * NS)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from ..eventstore import Append, NewRecord, Store, encode
+from ..gateway.dice import Dice
 from ..statemachine.account import Account
 from ..statemachine.decision import decide
 from ..statemachine.machine import compiled_step
@@ -38,23 +38,22 @@ def content(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+_dice = Dice()
 CONTENTS = [content(number) for number in range(4096)]
 
 
-def new_id(number: int) -> bytes:
-    """A UUIDv7 by a clock that stands still between two numbers."""
-    milliseconds = START_NS // 1_000_000 + number
-    chance = bytearray(os.urandom(10))
-    chance[0] = 0x70 | chance[0] & 0x0F
-    chance[2] = 0x80 | chance[2] & 0x3F
-    return milliseconds.to_bytes(6, "big") + bytes(chance)
-
-
 def record(number: int) -> NewRecord:
-    """A record to append. Drawing its id and encoding it are part of what is measured."""
+    """A record to append. Its id, drawn as the service draws it, and its encoding are measured."""
     made = CONTENTS[number % 4096]
     at: int = made["stimulus"]["at"]
-    return NewRecord(new_id(number), at, "closed", "reconnect_gap", None, encode(made))
+    return NewRecord(
+        _dice.record_id(START_NS + number * 1_000_000),
+        at,
+        "closed",
+        "reconnect_gap",
+        None,
+        encode(made),
+    )
 
 
 def grow(store: Store, records: int, accounts: int) -> list[int]:
@@ -101,7 +100,9 @@ class _Line:
         plain = msgspec.json.decode(msgspec.json.encode(body))
         state, reply = self.account.state, fields.get("reply")
         assert state is not None, "a claim comes first"
-        made = NewRecord(os.urandom(16), self.at, stimulus, state.value, reply, encode(plain))
+        made = NewRecord(
+            _dice.record_id(self.at), self.at, stimulus, state.value, reply, encode(plain)
+        )
         self.records.append(made)
 
 

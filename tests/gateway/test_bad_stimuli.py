@@ -27,7 +27,7 @@ HUGE = 2**70
 BAD_STIMULI: dict[str, tuple[str, str, dict[str, Any]]] = {
     "unknown": ("main", "exploded", BASE),
     "no-name": ("main", "", BASE),
-    "name-5": ("main", 5, BASE),  # type: ignore[dict-item]  # that is what is tested
+    "name-5": ("main", 5, BASE),
     "field": ("main", "closed", BASE | {"colour": "red"}),
     "code-list": ("main", "closed", BASE | {"code": [408]}),
     "code-float": ("main", "closed", BASE | {"code": 408.0}),
@@ -68,7 +68,7 @@ BAD_STIMULI: dict[str, tuple[str, str, dict[str, Any]]] = {
     "account-phone": (PERSONAL, "activity", BASE),
     "account-plus": (f"+{PERSONAL}", "activity", BASE),
     "account-jid": (f"{PERSONAL}@s.whatsapp.net", "activity", BASE),
-    "account-none": (None, "activity", BASE),  # type: ignore[dict-item]  # that is what is tested
+    "account-none": (None, "activity", BASE),
     "controller-jid": ("main", "activity", {"controller": f"{PERSONAL}@lid"}),
     "controller-number": ("main", "activity", {"controller": 5}),
 }  # fmt: skip

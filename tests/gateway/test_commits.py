@@ -44,7 +44,7 @@ def foreign(bench: Bench, **changes: Any) -> None:
     fields = {"stimulus": "activity", "at": at, "controller": "A"}
     body = {"schema": 1, "stimulus": fields, "outcome": {"rule": "activity.proof"}}
     if changes:
-        body["outcome"]["changes"] = changes  # type: ignore[index]  # the value is a dict
+        body["outcome"]["changes"] = changes
     record = NewRecord(
         bench.service.dice.record_id(at), at, "activity", "connected", None, encode(body)
     )

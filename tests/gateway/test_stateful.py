@@ -277,7 +277,7 @@ def test_the_invariants_hold_on_the_service() -> None:
     """Design §9, 1 to 17 and 20, hold along random programs, and the programs reach everything."""
     Lives.seen.clear()
     programs = settings(max_examples=250, stateful_step_count=50)
-    run_state_machine_as_test(Lives, settings=programs)  # type: ignore[no-untyped-call]  # it has no types
+    run_state_machine_as_test(Lives, settings=programs)
     states = {f"state {state.value}" for state in State}
     outcomes = {f"outcome {outcome}" for outcome in OUTCOMES}
     if programs.derandomize:  # a search that is never the same may miss one

@@ -192,7 +192,7 @@ class World:
             return
         account, effect = self.asked.pop(place % len(self.asked))
         key = (account, effect.reply)
-        outgoing = outgoing_of(self.service, self.messages, account, effect)  # type: ignore[arg-type]  # it needs no more of a router
+        outgoing = outgoing_of(self.service, self.messages, account, effect)
         if outgoing is None:
             self.seen["write refused at the moment"] += 1
             self.answer_to(account, effect, "not_sent")
