@@ -77,6 +77,12 @@ class Driver:
         """
         raise NotSent("the driver can't send", hint="override Driver.send in your gateway")
 
+    def check(self, outgoing: Outgoing) -> None:
+        """Look once more, right before the write, whether the client is still that identity.
+
+        Called in the thread of the write; raise `IdentityMismatch` or `NotSent` where it is not.
+        """
+
     def judge(self, error: Exception) -> Exception:
         """What an exception of a callable message proves: `NotSent`, `SendRejected`, or nothing.
 

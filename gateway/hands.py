@@ -21,6 +21,12 @@ from .driver import Driver, NotSent, Outgoing, SendRejected
 SENDS_MAX = 64
 """Plain sends that may block at once, in threads; one of neonize was measured to take 75 s."""
 
+ACCOUNT_SENDS_MAX = 8
+"""… and of one account: a line that answers nothing must not take the threads of all others."""
+
+Write = Callable[[], Outgoing | None]
+"""The last check before a write, and what to write; None where it must not be written."""
+
 log = logging.getLogger("linewarden.hands")
 
 
@@ -33,6 +39,8 @@ class Hands:
         self._drivers: dict[str, Driver] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._threads = asyncio.Semaphore(SENDS_MAX)
         self._senders = ThreadPoolExecutor(SENDS_MAX, thread_name_prefix="linewarden-send")
         self._others = ThreadPoolExecutor(8, thread_name_prefix="linewarden-effect")
 
@@ -101,28 +109,45 @@ class Hands:
         if self._last.get(account) is asyncio.current_task():
             del self._last[account]
 
-    def send(self, write: Callable[[], Outgoing | None], answer: Callable[..., Any]) -> None:
+    def send(self, account: str, write: Write, answer: Callable[..., Any]) -> None:
         """Write a reply and report the answer. `write` makes the last check, at the moment."""
-        self.spawn(self._send(write, answer))
+        self.spawn(self._send(account, write, answer))
 
-    async def _send(self, write: Callable[[], Outgoing | None], answer: Callable[..., Any]) -> None:
+    async def _send(self, account: str, write: Write, answer: Callable[..., Any]) -> None:
         outgoing = write()
+        if outgoing is not None and not self._is_coroutine(outgoing):
+            # A plain call needs a thread. It waits for one here, and is looked at again after:
+            # who waits in the pool's own queue could be written by a line that has changed hands.
+            async with self._slots_of(account), self._threads:
+                await self._write(write(), answer)
+        else:
+            await self._write(outgoing, answer)
+
+    async def _write(self, outgoing: Outgoing | None, answer: Callable[..., Any]) -> None:
         if outgoing is None:
             answer("send_failed", kind="not_sent", detail="no longer live at the write")
             return
         driver = self.driver(outgoing.controller)
-        message = outgoing.message
         try:
-            if callable(message):
-                result = await self.run(message, driver.target, pool=self._senders)
-            else:
-                result = await self.run(driver.send, outgoing, pool=self._senders)
+            result = await self.run(*_call_of_write(driver, outgoing), pool=self._senders)
         except Exception as error:  # noqa: BLE001 - whatever it was, it must be answered
             kind, detail = _failure(driver, error)
             answer("send_failed", kind=kind, detail=detail)
         else:
             message_id = getattr(result, "ID", result)
             answer("send_acked", message_id=message_id if is_name(message_id) else None)
+
+    def _is_coroutine(self, outgoing: Outgoing) -> bool:
+        call = outgoing.message
+        if not callable(call):
+            call = self.driver(outgoing.controller).send
+        return inspect.iscoroutinefunction(call)
+
+    def _slots_of(self, account: str) -> asyncio.Semaphore:
+        slots = self._slots.get(account)
+        if slots is None:
+            slots = self._slots[account] = asyncio.Semaphore(ACCOUNT_SENDS_MAX)
+        return slots
 
     async def run(
         self, call: Callable[..., Any], *given: Any, pool: ThreadPoolExecutor | None = None
@@ -148,6 +173,26 @@ class Hands:
             task.cancel()
         self._senders.shutdown(wait=False, cancel_futures=True)
         self._others.shutdown(wait=False, cancel_futures=True)
+
+
+def _call_of_write(driver: Driver, outgoing: Outgoing) -> tuple[Any, ...]:
+    """What writes a message: the driver, or the message itself after the driver's last look."""
+    message = outgoing.message
+    if not callable(message):
+        return driver.send, outgoing
+    if inspect.iscoroutinefunction(message):
+
+        async def looked_at(target: Any) -> Any:
+            driver.check(outgoing)
+            return await message(target)
+
+        return looked_at, driver.target
+
+    def looked_at_in_thread(target: Any) -> Any:
+        driver.check(outgoing)
+        return message(target)
+
+    return looked_at_in_thread, driver.target
 
 
 def _failure(driver: Driver, error: Exception) -> tuple[str, str]:

@@ -198,6 +198,7 @@ class Linewarden(LoopHost):
         if isinstance(effect, Send):
             cause = (decided.record.version, decided.record.version)
             self._hands.send(
+                account,
                 lambda: outgoing_of(self._service, self.router, account, effect),
                 lambda name, **fields: self._answer(account, effect, cause, name, fields),
             )

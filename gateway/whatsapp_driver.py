@@ -151,13 +151,17 @@ class NeonizeDriver(Driver):
 
     # Sending
 
-    def send(self, outgoing: Outgoing) -> str | None:
-        """Write one message and return its id; blocks up to 75 s, until the server has answered."""
+    def check(self, outgoing: Outgoing) -> None:
+        """Refuse to write as somebody else, by what the client itself says of who it is."""
         own = self.line.identity if self.line is not None else forms_of(self._client.me)
         if not own:
             raise NotSent("the client doesn't know yet who it is")
         if not is_same(own, outgoing.identity):
             raise IdentityMismatch()
+
+    def send(self, outgoing: Outgoing) -> str | None:
+        """Write one message and return its id; blocks up to 75 s, until the server has answered."""
+        self.check(outgoing)
         to = self._chat(outgoing.chat)
         message = self._content(outgoing.message)
         try:
