@@ -24,6 +24,9 @@ SENDS_MAX = 64
 ACCOUNT_SENDS_MAX = 8
 """… and of one account: a line that answers nothing must not take the threads of all others."""
 
+EFFECT_S = 10.0
+"""How long an effect waits for the one before it; then a hanging driver is passed by."""
+
 Write = Callable[[], Outgoing | None]
 """The last check before a write, and what to write; None where it must not be written."""
 
@@ -95,7 +98,7 @@ class Hands:
         before: asyncio.Task[None] | None,
     ) -> None:
         if before is not None:
-            await asyncio.wait({before})
+            await asyncio.wait({before}, timeout=EFFECT_S)
         try:
             await self.run(*call)
             done()
