@@ -52,7 +52,11 @@ class Driver:
         return self
 
     def dial(self, controller: str, socket: int) -> Any:
-        """See that exactly one attempt to connect is under way."""
+        """See that exactly one attempt to connect is under way.
+
+        It may block for as long as it is connected: it has a thread of its own. What it comes to is
+        observed: `opened`, or `dial_failed`, with this socket.
+        """
 
     def close_socket(self, controller: str, socket: int, force: bool) -> Any:
         """Close the socket, and observe `socket_closed` once it is; `force`: by any means left.

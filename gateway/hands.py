@@ -10,13 +10,13 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Claim, CloseSocket, Dial, Effect, Notify, Purge, Send
 from ..statemachine.parsing import is_name
 from .driver import Driver, NotSent, Outgoing, SendRejected
+from .threads import in_thread
 
 SENDS_MAX = 64
 """Plain sends that may block at once, in threads; one of neonize was measured to take 75 s."""
@@ -26,6 +26,9 @@ ACCOUNT_SENDS_MAX = 8
 
 EFFECT_S = 10.0
 """How long an effect waits for the one before it; then a hanging driver is passed by."""
+
+NOTICE_RETRY_S = 60.0
+"""When a notice that a driver could not deliver is tried again."""
 
 Write = Callable[[], Outgoing | None]
 """The last check before a write, and what to write; None where it must not be written."""
@@ -44,8 +47,6 @@ class Hands:
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._threads = asyncio.Semaphore(SENDS_MAX)
-        self._senders = ThreadPoolExecutor(SENDS_MAX, thread_name_prefix="linewarden-send")
-        self._others = ThreadPoolExecutor(8, thread_name_prefix="linewarden-effect")
 
     def bind(self, controller: str, driver: Driver) -> None:
         """This driver acts for the controller from now on."""
@@ -68,11 +69,13 @@ class Hands:
     ) -> None:
         """Do what an effect other than a send asks for, after what the account asked before.
 
-        `done` is called when the driver has returned.
+        `done` is called when the driver has returned. Nothing waits for a dial: engines whose
+        connect blocks for as long as they are connected are common.
         """
         call = self._call_of(account, newest, effect)
-        before = self._last.get(account)
-        self._last[account] = self.spawn(self._in_order(account, effect, call, done, before))
+        task = self.spawn(self._in_order(account, effect, call, done, self._last.get(account)))
+        if not isinstance(effect, Dial):
+            self._last[account] = task
 
     def _call_of(self, account: str, newest: str | None, effect: Effect) -> tuple[Any, ...]:
         match effect:
@@ -103,12 +106,11 @@ class Hands:
             await self.run(*call)
             done()
         except Exception as error:  # noqa: BLE001 - a driver's fault must not end the service
-            log.error(
-                "the driver failed at %s for account %s: %s",
-                type(effect).__name__,
-                account,
-                type(error).__name__,
-            )
+            kind, failure = type(effect).__name__, type(error).__name__
+            log.error("the driver failed at %s for account %s: %s", kind, account, failure)
+            if isinstance(effect, Notify):  # an operator must hear of it, sooner or later
+                again = (account, effect.controller, effect, done)
+                self._loop.call_later(NOTICE_RETRY_S, self.perform, *again)
         if self._last.get(account) is asyncio.current_task():
             del self._last[account]
 
@@ -132,7 +134,7 @@ class Hands:
             return
         driver = self.driver(outgoing.controller)
         try:
-            result = await self.run(*_call_of_write(driver, outgoing), pool=self._senders)
+            result = await self.run(*_call_of_write(driver, outgoing))
         except Exception as error:  # noqa: BLE001 - whatever it was, it must be answered
             kind, detail = _failure(driver, error)
             answer("send_failed", kind=kind, detail=detail)
@@ -152,13 +154,11 @@ class Hands:
             slots = self._slots[account] = asyncio.Semaphore(ACCOUNT_SENDS_MAX)
         return slots
 
-    async def run(
-        self, call: Callable[..., Any], *given: Any, pool: ThreadPoolExecutor | None = None
-    ) -> Any:
+    async def run(self, call: Callable[..., Any], *given: Any) -> Any:
         """Call a coroutine function here and a plain function in a thread; await what they give."""
         if inspect.iscoroutinefunction(call):
             return await call(*given)
-        result = await self._loop.run_in_executor(pool or self._others, call, *given)
+        result = await in_thread(self._loop, call, *given)
         return await result if inspect.isawaitable(result) else result
 
     def spawn(self, coroutine: Any) -> asyncio.Task[None]:
@@ -174,8 +174,6 @@ class Hands:
             await asyncio.wait(set(self._tasks), timeout=within_s)
         for task in self._tasks:
             task.cancel()
-        self._senders.shutdown(wait=False, cancel_futures=True)
-        self._others.shutdown(wait=False, cancel_futures=True)
 
 
 def _call_of_write(driver: Driver, outgoing: Outgoing) -> tuple[Any, ...]:

@@ -15,21 +15,25 @@ CURSOR = "notices"
 
 
 class Notices:
-    """Remembers, in the store, up to where notices have been handed to a driver."""
+    """Remembers, in the store, up to where every notice was taken by a driver."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked = 0
+        self._asked: dict[str, list[int]] = {}
 
-    def asked(self, effect: Effect) -> None:
+    def asked(self, account: str, effect: Effect, version: int) -> None:
         """A driver is about to be asked."""
-        self._asked += isinstance(effect, Notify)
+        if isinstance(effect, Notify):
+            self._asked.setdefault(account, []).append(version)
 
     def performed(self, account: str, effect: Effect, version: int) -> None:
-        """The driver has taken what this record asks for."""
-        if isinstance(effect, Notify):
-            self._asked -= 1
-            self._store.save_checkpoint(CURSOR, account, version, b"{}")
+        """The driver has taken it; the cursor stays before the oldest one that is not taken."""
+        if not isinstance(effect, Notify):
+            return
+        waiting = self._asked[account]
+        waiting.remove(version)
+        reached = min(waiting) - 1 if waiting else version
+        self._store.save_checkpoint(CURSOR, account, reached, b"{}")
 
     def undelivered(self, service: Service) -> list[tuple[str, Notify, int]]:
         """Account, notice and version of what a crash kept from being delivered."""
@@ -50,9 +54,7 @@ class Notices:
 
     def rest(self, service: Service) -> None:
         """At an end: where every notice was taken, the next start need not look for any."""
-        if self._asked:
-            return
         for account in service.accounts():
-            if service.mine(service.account(account)):
+            if service.mine(service.account(account)) and not self._asked.get(account):
                 head = self._store.head(account)
                 self._store.save_checkpoint(CURSOR, account, head.version, b"{}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from .service import Service
+from .threads import in_thread
 
 INLINE_COMMIT_S = 0.005
 """Above this average a commit runs in a thread: a loop must not be held up (performance.md)."""
@@ -16,6 +18,9 @@ CHECKPOINT_RECORDS = 1_000
 """Records after which the projections are checkpointed, so that a start reads few."""
 
 
+log = logging.getLogger("linewarden.pump")
+
+
 class Pump:
     """Runs on the loop's thread only."""
 
@@ -23,6 +28,7 @@ class Pump:
         self._service = service
         self._loop = loop
         self._wake: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Future[None] | None = None
         self._scheduled = False
         self._ended = False
         self._commit_s = 0.0
@@ -34,32 +40,40 @@ class Pump:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def end(self) -> None:
-        """No more commits and no more timers."""
+    async def end(self) -> None:
+        """No more commits and no more timers; one that is under way is waited for."""
         self._ended = True
         if self._wake is not None:
             self._wake.cancel()
+        if self._flushing is not None:
+            await asyncio.wait({self._flushing})
 
     def _flush(self) -> None:
         """Commit here while commits are fast, else in a thread; what comes meanwhile is next."""
         if self._ended:
             return
         if self._commit_s > INLINE_COMMIT_S:
-            flushed = self._loop.run_in_executor(None, self._timed_flush)
-            flushed.add_done_callback(lambda _: self._flushed())
+            # A thread of our own: a gateway's clients may hold all threads of the loop's pool.
+            self._flushing = in_thread(self._loop, self._timed_flush)
+            self._flushing.add_done_callback(lambda _: self._flushed())
         else:
             self._timed_flush()
             self._flushed()
 
     def _timed_flush(self) -> None:
         start = self._loop.time()
-        self._service.store.flush()
+        try:
+            self._service.store.flush()
+        except Exception:
+            # Each request has been told; the next commit opens the store anew.
+            log.exception("a commit failed")
         self._commit_s += (self._loop.time() - start - self._commit_s) / 8
 
     def _flushed(self) -> None:
+        self._flushing = None
+        self._scheduled = False
         if self._ended:
             return
-        self._scheduled = False
         self._since_checkpoint += self._service.answer()
         if self._since_checkpoint >= CHECKPOINT_RECORDS:
             self._since_checkpoint = 0
@@ -74,7 +88,7 @@ class Pump:
             self._wake.cancel()
             self._wake = None
         due = self._service.next_due()
-        if self._service.behind:
+        if self._service.behind or (due is not None and not self._service.writable):
             wait = RETRY_STORE_S
         elif due is not None:
             wait = max(0.0, (due - self._service.now()) / 1e9)

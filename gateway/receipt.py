@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -17,6 +17,16 @@ T = TypeVar("T")
 
 class Promise(Future[T], Generic[T]):
     """A result to come: `promise.result(timeout)` in a thread, `await promise` in a coroutine."""
+
+    def tell(self, what: T | Exception) -> None:
+        """Resolve it, unless whoever waited has cancelled it meanwhile, in whatever thread."""
+        try:
+            if isinstance(what, Exception):
+                self.set_exception(what)
+            else:
+                self.set_result(what)
+        except InvalidStateError:
+            return
 
     def __await__(self) -> Generator[Any, None, T]:
         return asyncio.wrap_future(self).__await__()

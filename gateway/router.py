@@ -91,13 +91,12 @@ class Router:
         name = fields["reply"]
         check_name("reply", name)
         key = (account, name)
-        known = self._handles.get(key)
-        if known is not None:
+        handle = ReplyHandle(account, name)
+        known = self._handles.setdefault(key, handle)  # one step: two threads may submit at once
+        if known is not handle:
             # Recorded all the same: that a reply was submitted twice is part of what happened.
             self._host.observe(account, "reply_submitted", **fields)
             return known
-        handle = ReplyHandle(account, name)
-        self._handles[key] = handle
         self._messages[key] = message
         try:
             receipt = self._host.observe(account, "reply_submitted", **fields)
@@ -127,6 +126,10 @@ class Router:
     def cancel(self, account: str, reply: str) -> Receipt:
         """Take back a reply that is still held; its place is free at once."""
         return self._host.observe(account, "reply_cancelled", source="router", reply=reply)
+
+    def restore(self, account: str, reply: str, message: Any) -> None:
+        """Bring back the message of a reply that is held over a restart, from a durable outbox."""
+        self._messages[account, reply] = message
 
     def has_message(self, account: str, reply: str) -> bool:
         """Whether the message is at hand; one that lived in another process is not."""
@@ -163,8 +166,7 @@ class Router:
         """The service ends: whoever still waits is told so."""
         for key, handle in list(self._handles.items()):
             self._forget(key)
-            if not handle.done():
-                handle.set_exception(error)
+            handle.tell(error)
 
     def _submitted(self, key: tuple[str, str], receipt: Receipt) -> None:
         """Tell of a submission that was not recorded, or that repeats a finished reply."""
@@ -172,8 +174,8 @@ class Router:
         if error is not None:
             handle = self._handles.get(key)
             self._forget(key)
-            if handle is not None and not handle.done():
-                handle.set_exception(error)
+            if handle is not None and isinstance(error, Exception):
+                handle.tell(error)
             return
         decided: Decided = receipt.result()
         repeats = decided.outcome.rule in ("reply.repeated", UNCLAIMED)
@@ -213,8 +215,8 @@ class Router:
     def _resolve(self, key: tuple[str, str], result: ReplyResult) -> None:
         handle = self._handles.get(key)
         self._forget(key)
-        if handle is not None and not handle.done():
-            handle.set_result(result)
+        if handle is not None:
+            handle.tell(result)
 
     def _forget(self, key: tuple[str, str]) -> None:
         self._handles.pop(key, None)

@@ -76,6 +76,7 @@ class Service:
         self._answered: deque[tuple[Ticket, Outcome, Account, Append]] = deque()
         self._backlog = Backlog()
         self._queued_count = 0
+        self.writable = True
 
     # Observing
 
@@ -234,14 +235,22 @@ class Service:
             count += 1
             self._queued_count -= 1
             ticket, outcome, after, append = self._answered.popleft()
-            if append.error is not None:
-                self._failed(ticket, append.error)
-                continue
-            assert append.result is not None
-            self.tokens.stored(append.vault)
-            self.projections.apply(append.result[0], after)
-            self._committed(ticket, outcome, append.result[0])
+            try:
+                self._answer(ticket, outcome, after, append)
+            except Exception:
+                # One account's fault must not stop the answers of all others.
+                log.exception("account %s could not be answered", ticket.account)
         return count
+
+    def _answer(self, ticket: Ticket, outcome: Outcome, after: Account, append: Append) -> None:
+        if append.error is not None:
+            self._failed(ticket, append.error)
+            return
+        assert append.result is not None
+        self.writable = True
+        self.tokens.stored(append.vault)
+        self.projections.apply(append.result[0], after)
+        self._committed(ticket, outcome, append.result[0])
 
     def _done(self, ticket: Ticket, outcome: Outcome, after: Account, append: Append) -> None:
         """Called by the store, perhaps on the thread that flushed: only takes it down."""
@@ -265,6 +274,10 @@ class Service:
         if self._heads.of(name).generation == ticket.generation:
             self._known.forget_queued(name)
             self._heads.reload(name)
+        if isinstance(error, StoreUnavailable):
+            if self.writable:
+                log.error("the log can't be written: %s", error)
+            self.writable = False
         if isinstance(error, WrongExpectedVersion) and ticket.tries < TRIES_MAX:
             ticket.tries += 1
             self._decide(ticket)
@@ -272,7 +285,7 @@ class Service:
             self._backlog.keep(ticket)
         elif ticket.then is not None:
             ticket.then(error)
-        else:
+        elif not isinstance(error, StoreUnavailable):
             log.error("a stimulus of account %s was not recorded: %s", name, error)
 
     @property

@@ -47,6 +47,7 @@ class Linewarden(LoopHost):
         self._hands: Hands | None = None
         self._pump: Pump | None = None
         self._notices = Notices(service.store)
+        self._left: set[str | None] = set()
         self.router = Router(self)
 
     @classmethod
@@ -94,8 +95,9 @@ class Linewarden(LoopHost):
         self._service.queued = self._pump.schedule
         for account, notice, version in self._notices.undelivered(self._service):
             done = partial(self._notices.performed, account, notice, version)
-            self._notices.asked(notice)
+            self._notices.asked(account, notice, version)
             self._hands.perform(account, notice.controller, notice, done)
+        self._left = {self._service.account(name).controller for name in self._service.accounts()}
         self._service.start()
 
     async def _stop(self) -> None:
@@ -106,7 +108,7 @@ class Linewarden(LoopHost):
         except StoreUnavailable as error:
             log.error("the stop could not be recorded: %s", error)
         if self._pump is not None:
-            self._pump.end()
+            await self._pump.end()
         self.router.abandon(NotRunning("linewarden ended before the reply had an outcome"))
         if self._hands is not None:
             await self._hands.end(END_S)
@@ -179,19 +181,17 @@ class Linewarden(LoopHost):
 
     # On the loop
 
-    def _admit(self, account: str, clean: dict[str, Any], receipt: Receipt) -> None:
-        def then(what: Decided | Exception) -> None:
-            if receipt.cancelled():
-                return
-            if isinstance(what, Exception):
-                receipt.set_exception(what)
-            else:
-                receipt.set_result(what)
+    def _is_gone(self, controller: str) -> bool:
+        """Whether the process that held a controller's socket has ended, and this one has none."""
+        assert self._hands is not None
+        return controller in self._left and not self._hands.is_bound(controller)
 
+    def _admit(self, account: str, clean: dict[str, Any], receipt: Receipt) -> None:
+        self._left.discard(clean.get("controller"))  # something here speaks for it
         try:
-            self._service.observe(account, self._service.admit(clean), then)
+            self._service.observe(account, self._service.admit(clean), receipt.tell)
         except Exception as error:  # noqa: BLE001 - whoever waits for the receipt must be told
-            then(error)
+            receipt.tell(error)
 
     def _perform(self, account: str, effect: Effect, decided: Decided) -> None:
         assert self._hands is not None
@@ -203,11 +203,11 @@ class Linewarden(LoopHost):
                 lambda name, **fields: self._answer(account, effect, cause, name, fields),
             )
             return
-        if isinstance(effect, CloseSocket) and not self._hands.is_bound(effect.controller):
+        if isinstance(effect, CloseSocket) and self._is_gone(effect.controller):
             if self.running:
                 self._confirm(account, effect, decided)
             return
-        self._notices.asked(effect)
+        self._notices.asked(account, effect, decided.record.version)
         self._hands.perform(
             account,
             self._service.account(account).controller,
@@ -216,7 +216,7 @@ class Linewarden(LoopHost):
         )
 
     def _confirm(self, account: str, effect: CloseSocket, decided: Decided) -> None:
-        """No driver has this controller: its socket ended with the process that held it."""
+        """The socket ended with the process that held it."""
         given = {
             "at": self._service.now(),
             "stimulus": "socket_closed",
@@ -263,17 +263,15 @@ class Linewarden(LoopHost):
         hands = self._hands
         controller = guarded_target(self._service.account(account), captured_on)
         if controller is None:
-            promise.set_exception(Skipped(hint="best effort: nothing was done in the gap"))
+            promise.tell(Skipped(hint="best effort: nothing was done in the gap"))
             return
 
         async def run() -> None:
             try:
                 result = await hands.run(operation, hands.driver(controller).target)
             except Exception as error:  # noqa: BLE001 - it is the gateway's, and told to it
-                if not promise.cancelled():
-                    promise.set_exception(error)
+                promise.tell(error)
             else:
-                if not promise.cancelled():
-                    promise.set_result(result)
+                promise.tell(result)
 
         hands.spawn(run())

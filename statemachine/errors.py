@@ -26,4 +26,4 @@ class InputError(LinewardenError):
 def shown(text: str) -> str:
     """A validator's text without the values and odd names that were given: they may be personal."""
     text = re.sub(r"'.*'|\".*\"", "(value not shown)", text)
-    return re.sub(r"`(?!\$?[A-Za-z_.\[\]]{1,60}`)[^`]*`", "(name not shown)", text)
+    return re.sub(r"field `(?![A-Za-z_]{1,40}`)[^`]*`", "field (name not shown)", text)

@@ -1,13 +1,12 @@
 """Start and stop of the service that runs the controllers of its holder, and lapsed leases.
 
-After a crash nothing of the process is left: its sockets are over, its timers are set anew with
-what remains of them by the clock, and what was asked of it is asked again.
+After a crash the newest controller's socket is over, timers are set anew with what remains of them
+by the clock, and what was asked is asked again. That older sockets are over has to be confirmed.
 """
 
 from __future__ import annotations
 
 from . import replies
-from .account import Lingering
 from .closing import lose
 from .draft import Draft
 from .lifecycle import Phase, State
@@ -24,7 +23,8 @@ def decide_started(d: Draft, started: ServiceStarted) -> None:
         return
     adopt_policy(d, started.policy)
     replies.recover(d)
-    _forget_sockets(d, started.holder)
+    if a.socket_state != "none":
+        a.socket_state = "closed"  # it died with the process
     if a.state is State.CONNECTED:
         at_once = a.attempt == 0
         lose(d, "service_started", "service_started.gave_up", at_once=at_once)
@@ -49,18 +49,6 @@ def _gap_due(d: Draft) -> int:
     return d.a.gap_since + d.due(d.policy.gap_notice_s) - d.at
 
 
-def _forget_sockets(d: Draft, holder: str) -> None:
-    """The sockets of this holder's controllers died with its process; another's may be open."""
-    a = d.a
-    if a.socket_state != "none":
-        a.socket_state = "closed"
-    lingering: dict[str, Lingering] = {
-        name: known for name, known in (a.lingering or {}).items() if known.holder != holder
-    }
-    if lingering != (a.lingering or {}):
-        a.lingering = lingering
-
-
 def _resume_connecting(d: Draft) -> None:
     """The lost dial is dialed again at once; what was waited for is waited for with its rest."""
     a = d.a
@@ -69,8 +57,9 @@ def _resume_connecting(d: Draft) -> None:
         a.phase = Phase.DIALING
         d.dial()
         return
-    if not d.elders_linger:
-        a.handover_at = None
+    for elder, known in sorted((a.lingering or {}).items()):
+        if elder != a.controller:
+            d.effects.extend(CloseSocket(elder, number) for number in known.sockets)
     for name in ("handover_at", "hold_at", "retry_at"):
         due = getattr(a, name)
         if due is not None:

@@ -24,7 +24,7 @@ from ..gateway.router import Router, Skipped
 from ..gateway.service import Service
 from ..projections.projections import Projections
 from ..statemachine.outcome import CloseSocket, Dial, Effect, Send
-from ..statemachine.policy import NS
+from ..statemachine.policy import NS, policy_of
 from .scenario_file import Line, Scenario
 
 START = 1_700_000_000_000_000_000
@@ -203,6 +203,10 @@ class Run:
         self.service.store.close()
         self._crashes += 1
         self.service = self._open()
+        if policy_of(self.scenario.header.policy).durable_outbox:
+            for account in self.service.accounts():
+                for reply in self.service.account(account).replies or ():
+                    self.router.restore(account, reply, f"message of {reply}")
         self.service.start()
         self.service.flush()
 

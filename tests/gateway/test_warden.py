@@ -52,7 +52,7 @@ def test_plain_and_coroutine_methods_both_run(tmp_path: Path) -> None:
     with opened(tmp_path / "log.db", Plain()) as warden:
         warden.claim("main", "A").result(WAIT_S)
         assert called.wait(WAIT_S)
-    assert threads[0].startswith("linewarden-effect")
+    assert threads[0].startswith("linewarden-call")
 
 
 def test_a_driver_that_fails_ends_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
