@@ -26,6 +26,7 @@ class LoopHost(ABC):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self.running = False
+        self.admitting = False
 
     @abstractmethod
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -72,7 +73,7 @@ class LoopHost(ABC):
 
     async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self.running = True
+        self.running = self.admitting = True
         try:
             await self._start(loop)
         except BaseException:

@@ -20,6 +20,7 @@ class Notices:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._asked: dict[str, list[int]] = {}
+        self._reached: dict[str, int] = {}
 
     def asked(self, account: str, effect: Effect, version: int) -> None:
         """A driver is about to be asked."""
@@ -33,7 +34,7 @@ class Notices:
         waiting = self._asked[account]
         waiting.remove(version)
         reached = min(waiting) - 1 if waiting else version
-        self._store.save_checkpoint(CURSOR, account, reached, b"{}")
+        self._reach(account, reached)
 
     def undelivered(self, service: Service) -> list[tuple[str, Notify, int]]:
         """Account, notice and version of what a crash kept from being delivered."""
@@ -42,7 +43,8 @@ class Notices:
             if not service.mine(service.account(account)):
                 continue
             known = self._store.load_checkpoint(CURSOR, account)
-            for record in self._store.read_stream(account, known[0] if known is not None else 0):
+            self._reached[account] = known[0] if known is not None else 0
+            for record in self._store.read_stream(account, self._reached[account]):
                 if b'"notify"' in record.body:
                     effects = decode(record.body)["outcome"].get("effects", ())
                     found += [
@@ -52,9 +54,15 @@ class Notices:
                     ]
         return found
 
-    def rest(self, service: Service) -> None:
-        """At an end: where every notice was taken, the next start need not look for any."""
-        for account in service.accounts():
-            if service.mine(service.account(account)) and not self._asked.get(account):
-                head = self._store.head(account)
-                self._store.save_checkpoint(CURSOR, account, head.version, b"{}")
+    def rest(self, service: Service, records_min: int) -> None:
+        """Where every notice was taken, the next start need not look for any up to here."""
+        for account in service.loaded():
+            view = service.projections.account(account)
+            if view is None or self._asked.get(account) or not service.mine(view.machine):
+                continue
+            if view.version - self._reached.get(account, 0) >= records_min:
+                self._reach(account, view.version)
+
+    def _reach(self, account: str, version: int) -> None:
+        self._reached[account] = version
+        self._store.save_checkpoint(CURSOR, account, version, b"{}")

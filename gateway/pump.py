@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from .service import Service
 from .threads import in_thread
@@ -18,14 +19,21 @@ CHECKPOINT_RECORDS = 1_000
 """Records after which the projections are checkpointed, so that a start reads few."""
 
 
+CHECKPOINT_VIEW_RECORDS = 250
+"""… of those that have so many new records: a view is written whole, and may be large."""
+
+
 log = logging.getLogger("linewarden.pump")
 
 
 class Pump:
-    """Runs on the loop's thread only."""
+    """Runs on the loop's thread only; `checkpoint(records)` is called now and then."""
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, service: Service, loop: asyncio.AbstractEventLoop, checkpoint: Callable[[int], None]
+    ) -> None:
         self._service = service
+        self._checkpoint = checkpoint
         self._loop = loop
         self._wake: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Future[None] | None = None
@@ -77,7 +85,7 @@ class Pump:
         self._since_checkpoint += self._service.answer()
         if self._since_checkpoint >= CHECKPOINT_RECORDS:
             self._since_checkpoint = 0
-            self._service.projections.checkpoint(self._service.store)
+            self._checkpoint(CHECKPOINT_VIEW_RECORDS)
         if self._service.unflushed:
             self.schedule()
         self._set_wake()

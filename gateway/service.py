@@ -78,8 +78,6 @@ class Service:
         self._queued_count = 0
         self.writable = True
 
-    # Observing
-
     def now(self) -> int:
         """UTC ns, never before the newest record of an account that was loaded."""
         return self._heads.now()
@@ -133,6 +131,10 @@ class Service:
         """All accounts of the log and those touched since."""
         return list(dict.fromkeys([*self.store.streams(), *self._heads.names()]))
 
+    def loaded(self) -> list[str]:
+        """The accounts whose state is in memory."""
+        return self._heads.names()
+
     def mine(self, account: Account) -> bool:
         """Whether the newest controller is this holder's."""
         return account.controller is not None and self.holder in (None, account.holder)
@@ -179,7 +181,7 @@ class Service:
         return fired
 
     def _is_set(self, timer: Timer) -> bool:
-        """Whether the account still waits for this very timer, and it is ours to fire."""
+        """Whether the account still waits for this very timer, which is ours to fire."""
         account = self.account(timer.account)
         if not self.mine(account) and account.controller is not None:
             return False
@@ -205,8 +207,7 @@ class Service:
         append.done = partial(self._done, ticket, outcome, after)
         ticket.generation = head.generation
         self.store.enqueue(append)
-        # Only now, with nothing left that can be refused, is the decision taken.
-        head.account, head.version, head.queued = after, version, append
+        head.account, head.version, head.queued = after, version, append  # now it is taken
         self._queued_count += 1
         self._known.note_queued(name, stimulus, after, version)
         if "controller" in outcome.changes:  # the holder may be new, and inherits what is set
@@ -237,8 +238,7 @@ class Service:
             ticket, outcome, after, append = self._answered.popleft()
             try:
                 self._answer(ticket, outcome, after, append)
-            except Exception:
-                # One account's fault must not stop the answers of all others.
+            except Exception:  # one account's fault must not stop the answers of all others
                 log.exception("account %s could not be answered", ticket.account)
         return count
 

@@ -91,7 +91,7 @@ class Linewarden(LoopHost):
         self._hands = Hands(self._default_driver, loop)
         self._service.perform = self._perform
         self._service.settled = self._settled
-        self._pump = Pump(self._service, loop)
+        self._pump = Pump(self._service, loop, self._checkpoint)
         self._service.queued = self._pump.schedule
         for account, notice, version in self._notices.undelivered(self._service):
             done = partial(self._notices.performed, account, notice, version)
@@ -101,19 +101,31 @@ class Linewarden(LoopHost):
         self._service.start()
 
     async def _stop(self) -> None:
+        """Rest the accounts, let drivers close what they hold and tell of it; close the log."""
         service = self._service
         try:
-            service.stop()
-            service.projections.checkpoint(service.store)
+            self._record(service.stop)
+            self.router.abandon(NotRunning("linewarden ended before the reply had an outcome"))
+            if self._hands is not None:
+                await self._hands.end(END_S)
+            if self._pump is not None:
+                await self._pump.end()
+            self._record(service.flush)
+            self._record(lambda: self._checkpoint(1))
+        finally:
+            self.admitting = False
+            service.store.close()
+
+    def _record(self, write: Callable[[], None]) -> None:
+        try:
+            write()
         except StoreUnavailable as error:
             log.error("the stop could not be recorded: %s", error)
-        if self._pump is not None:
-            await self._pump.end()
-        self.router.abandon(NotRunning("linewarden ended before the reply had an outcome"))
-        if self._hands is not None:
-            await self._hands.end(END_S)
-        self._notices.rest(service)
-        service.store.close()
+
+    def _checkpoint(self, records_min: int) -> None:
+        """Spare the next start reading: of views and notices with so many new records."""
+        self._service.projections.checkpoint(self._service.store, records_min=records_min)
+        self._notices.rest(self._service, records_min)
 
     # What a gateway calls, from any thread
 
@@ -129,12 +141,17 @@ class Linewarden(LoopHost):
         values are swapped for tokens on the way. Raises `InputError` at once if it is not
         understood, else the receipt holds the outcome, or what went wrong with the store.
         """
-        self._check_running()
+        self._check_admitting(name)
         given = {"at": self._service.now(), **fields, "stimulus": name}
         clean = self._service.check(account, given)
         receipt = Receipt(fields.get("controller"))
         self._on_loop(self._admit, account, clean, receipt)
         return receipt
+
+    def _check_admitting(self, name: str) -> None:
+        """While it ends, what is seen is still recorded; nothing new is begun."""
+        if name in ("claimed", "reply_submitted") or not self.admitting:
+            self._check_running()
 
     def claim(
         self,
@@ -235,7 +252,7 @@ class Linewarden(LoopHost):
         fields: dict[str, Any],
     ) -> None:
         """What came of a send is a stimulus again."""
-        if not self.running:
+        if not self.admitting:
             return
         message_id = fields.get("message_id")
         self.router.note_message_id(account, effect.reply, message_id)

@@ -6,6 +6,8 @@ A sentence says what was decided and why, in the words of the design. The number
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 _LATE = "It came from a superseded controller, so nothing of the newest one changed"
 
 EXPLANATIONS: dict[str, str] = {
@@ -171,9 +173,11 @@ def explain(rule: str) -> str:
     return EXPLANATIONS.get(rule) or f"The rule {rule} is not known to this version."
 
 
-def explain_reply(outcome: str, reason: str | None) -> str:
-    """What became of a reply, with the reason of a refusal."""
+def explain_reply(outcome: str, reason: str | None, rules: Collection[str]) -> str:
+    """What became of a reply, with the reason of a refusal; `rules` are those of its records."""
     said = OUTCOMES.get(outcome, f"Its outcome is {outcome}.")
+    if outcome == "expired" and "reply.expired" not in rules:
+        return "Its text was in memory, and went with the process or the owner that held it."
     if outcome == "refused":
         return f"{said}: {REASONS.get(reason or '', reason or 'no reason was given')}."
     return said

@@ -118,7 +118,8 @@ def _why_reply(reader: Reader, view: AccountView, name: str) -> Answer:
     if reply is None:
         reply = _replayed(reader, view, name)
     entries = _entries(reader, view.account, reply.versions, named)
-    sentence = f"The reply is {reply.outcome}. {explain_reply(reply.outcome, reply.reason)}"
+    rules = {entry.rule for entry in entries}
+    sentence = f"The reply is {reply.outcome}. {explain_reply(reply.outcome, reply.reason, rules)}"
     if reply.late_ack is not None:
         sentence += " An acknowledgement came after its outcome: it was delivered after all."
     return _answer(view, entries, sentence, reply=reply, asked=name)

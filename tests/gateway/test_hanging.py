@@ -84,3 +84,18 @@ def test_a_notice_that_failed_comes_again(tmp_path: Path, monkeypatch: pytest.Mo
         warden.observe("main", "logged_out", controller="A", source="whatsmeow").result(WAIT_S)
         assert twice.wait(WAIT_S)
     assert sorted(told) == ["banned", "banned", "logged_out"]
+
+
+def test_what_a_driver_confirms_at_the_end_is_recorded(tmp_path: Path) -> None:
+    """At an end the driver closes its socket and says so: that is in the log, and no error is."""
+
+    class Confirming(Driver):
+        def close_socket(self, controller: str, socket: int, force: bool) -> None:
+            warden.observe("main", "socket_closed", controller=controller, socket=socket)
+
+    with Linewarden.open(tmp_path / "log.db") as warden:
+        warden.claim("main", "A", driver=Confirming()).result(WAIT_S)
+        warden.observe("main", "opened", controller="A").result(WAIT_S)
+    with Linewarden.open(tmp_path / "log.db") as warden:
+        records = list(warden.projections.reader.read_stream("main"))
+    assert [record.type for record in records[2:4]] == ["service_stopped", "socket_closed"]

@@ -46,9 +46,17 @@ def test_every_outcome_of_a_reply_is_explained() -> None:
     """Final or pending, it says what happened; a refusal says why."""
     finals = set(ReplyOutcome.__args__)
     assert set(explanations.OUTCOMES) == finals | {"held", "sending"}
-    told = explanations.explain_reply("refused", "identity_mismatch")
+    told = explanations.explain_reply("refused", "identity_mismatch", ())
     assert "somebody else" in told and told.endswith(".")
-    assert explanations.explain_reply("sent", None) == explanations.OUTCOMES["sent"]
+    assert explanations.explain_reply("sent", None, ()) == explanations.OUTCOMES["sent"]
+
+
+def test_a_reply_that_a_crash_expired_had_no_late_deadline() -> None:
+    """Expired by its deadline and expired with the process that held it are told apart."""
+    by_deadline = explanations.explain_reply("expired", None, ("reply.held", "reply.expired"))
+    by_crash = explanations.explain_reply("expired", None, ("reply.held", "service.started.gap"))
+    assert "deadline" in by_deadline
+    assert "deadline" not in by_crash and "process" in by_crash
 
 
 def test_a_timeline_tells_records_in_order(store: Store, incident: Any) -> None:
