@@ -6,11 +6,14 @@ implements what it needs; the rest does nothing.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import msgspec
 
 from ..statemachine.errors import LinewardenError
+
+log = logging.getLogger("linewarden.driver")
 
 
 class NotSent(LinewardenError):
@@ -71,7 +74,8 @@ class Driver:
         """Start a successor for the account and claim it."""
 
     def notify(self, account: str, controller: str, notice: str) -> Any:
-        """Tell an operator; a notice may come twice after a crash."""
+        """Tell an operator; a notice may come twice after a crash. By default it is logged."""
+        log.warning("account %s, controller %s: notice %s", account, controller, notice)
 
     def send(self, outgoing: Outgoing) -> Any:
         """Write one message and return its id, or None.

@@ -45,6 +45,8 @@ class Hands:
         self._drivers: dict[str, Driver] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._later: list[asyncio.TimerHandle] = []
+        self._ended = False
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._threads = asyncio.Semaphore(SENDS_MAX)
 
@@ -108,9 +110,13 @@ class Hands:
         except Exception as error:  # noqa: BLE001 - a driver's fault must not end the service
             kind, failure = type(effect).__name__, type(error).__name__
             log.error("the driver failed at %s for account %s: %s", kind, account, failure)
-            if isinstance(effect, Notify):  # an operator must hear of it, sooner or later
+            if (
+                isinstance(effect, Notify) and not self._ended
+            ):  # an operator must hear of it, sooner or later
                 again = (account, effect.controller, effect, done)
-                self._loop.call_later(NOTICE_RETRY_S, self.perform, *again)
+                now = self._loop.time()
+                self._later = [handle for handle in self._later if handle.when() > now]
+                self._later.append(self._loop.call_later(NOTICE_RETRY_S, self.perform, *again))
         if self._last.get(account) is asyncio.current_task():
             del self._last[account]
 
@@ -170,6 +176,9 @@ class Hands:
 
     async def end(self, within_s: float) -> None:
         """Wait for what is under way, then leave it: a stuck driver must not hold up an end."""
+        self._ended = True
+        for handle in self._later:
+            handle.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=within_s)
         for task in self._tasks:

@@ -131,7 +131,7 @@ class NeonizeDriver(Driver):
         """Tell the gateway's operator."""
         if self._on_notice is not None:
             return self._on_notice(account, controller, notice)
-        return None
+        return super().notify(account, controller, notice)
 
     def purge(self, controller: str) -> Any:
         """The library deleted its session at the logout; the gateway deletes what it keeps."""

@@ -11,6 +11,7 @@ import sys
 import click
 import msgspec
 
+from ..statemachine.errors import InputError
 from ..statemachine.version import VERSION
 from .cli_reading import gaps, replies, status, timeline, why
 from .cli_shape import clear_errors, examples, file_option, json_option, print_json
@@ -127,6 +128,8 @@ def bench(only: tuple[int, ...], quick: bool, as_json: bool) -> None:
     from .bench import rows
 
     found = rows(only, quick)
+    if not found:
+        raise InputError("there is no such row", hint="the rows stand in docs/performance.md")
     if as_json:
         print_json([msgspec.to_builtins(row) for row in found])
         return

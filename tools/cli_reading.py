@@ -10,6 +10,7 @@ import click
 
 from ..eventstore import Reader, open_reader
 from ..gateway.clock import SystemClock
+from ..projections.explanations import OUTCOMES
 from . import reading, tables
 from .cli_shape import clear_errors, examples, file_option, json_option, print_json
 from .moments import Moment, moment, plain
@@ -31,6 +32,17 @@ def _open(path: str) -> Iterator[Reader]:
 
 def _now() -> int:
     return SystemClock().now()
+
+
+def _seen_from(reader: Reader, asked: Moment | None) -> int:
+    """The now (UTC ns) of an answer: that of the moment asked for, so that ages are of then."""
+    if asked is None:
+        return _now()
+    if asked.at is not None:
+        return asked.at
+    position = asked.position or 0
+    record = next(iter(reader.read_all(max(0, position - 1), position)), None)
+    return record.at if record is not None else _now()
 
 
 def _moment(text: str | None) -> Moment | None:
@@ -58,9 +70,11 @@ def _show(answer: Any, as_json: bool, render: Callable[[Any], str]) -> None:
 @clear_errors
 def status(path: str, account: str | None, as_of: str | None, as_json: bool) -> None:
     """How every account stands: state, since when, proof of life, next timer, replies."""
+    asked = _moment(as_of)
     with _open(path) as reader:
-        found = reading.status(reader, account, _moment(as_of))
-    _show(found, as_json, lambda rows: tables.status(rows, _now()))
+        found = reading.status(reader, account, asked)
+        now = _seen_from(reader, asked)
+    _show(found, as_json, lambda rows: tables.status(rows, now))
 
 
 @click.command(
@@ -74,7 +88,13 @@ def status(path: str, account: str | None, as_of: str | None, as_json: bool) -> 
 @account_option
 @click.option("--from", "start", default=None, help="From this position or time on.")
 @click.option("--to", "end", default=None, help="Up to this position or time.")
-@click.option("--limit", default=200, show_default=True, help="Of more records the last ones.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Of more records the last ones.",
+)
 @json_option
 @clear_errors
 def timeline(
@@ -131,9 +151,11 @@ def why(
 @clear_errors
 def gaps(path: str, account: str | None, as_of: str | None, as_json: bool) -> None:
     """The intervals without a live controller, and what may have been missed in them."""
+    asked = _moment(as_of)
     with _open(path) as reader:
-        found = reading.gaps(reader, _now(), account, _moment(as_of))
-    _show(found, as_json, lambda rows: tables.gaps(rows, _now()))
+        now = _seen_from(reader, asked)
+        found = reading.gaps(reader, now, account, asked)
+    _show(found, as_json, lambda rows: tables.gaps(rows, now))
 
 
 @click.command(
@@ -144,8 +166,19 @@ def gaps(path: str, account: str | None, as_of: str | None, as_json: bool) -> No
 )
 @file_option
 @account_option
-@click.option("--outcome", default=None, help="Only with this outcome, such as refused or held.")
-@click.option("--limit", default=200, show_default=True, help="Of more replies the last ones.")
+@click.option(
+    "--outcome",
+    type=click.Choice(sorted(OUTCOMES)),
+    default=None,
+    help="Only with this outcome.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=200,
+    show_default=True,
+    help="Of more replies the last ones.",
+)
 @as_of_option
 @json_option
 @clear_errors
@@ -158,8 +191,8 @@ def replies(
     as_json: bool,
 ) -> None:
     """Every reply that is remembered, with its outcome and through whom it left."""
+    asked = _moment(as_of)
     with _open(path) as reader:
-        found = reading.replies(
-            reader, account, outcome=outcome, moment=_moment(as_of), limit=limit
-        )
-    _show(found, as_json, lambda rows: tables.replies(rows, _now()))
+        found = reading.replies(reader, account, outcome=outcome, moment=asked, limit=limit)
+        now = _seen_from(reader, asked)
+    _show(found, as_json, lambda rows: tables.replies(rows, now))
