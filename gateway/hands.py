@@ -43,6 +43,7 @@ class Hands:
         self._default = default
         self._loop = loop
         self._drivers: dict[str, Driver] = {}
+        self._bound: dict[str, set[str]] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._later: list[asyncio.TimerHandle] = []
@@ -50,9 +51,16 @@ class Hands:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._threads = asyncio.Semaphore(SENDS_MAX)
 
-    def bind(self, controller: str, driver: Driver) -> None:
+    def bind(self, account: str, controller: str, driver: Driver) -> None:
         """This driver acts for the controller from now on."""
         self._drivers[controller] = driver
+        self._bound.setdefault(account, set()).add(controller)
+
+    def release(self, account: str, needed: set[str | None]) -> None:
+        """Let go of the drivers of an account's controllers, but for those still needed."""
+        for controller in self._bound.get(account, set()) - needed:
+            self._drivers.pop(controller, None)
+            self._bound[account].discard(controller)
 
     def driver(self, controller: str | None) -> Driver:
         """The driver of a controller, or the gateway's default."""
@@ -103,7 +111,9 @@ class Hands:
         before: asyncio.Task[None] | None,
     ) -> None:
         if before is not None:
-            await asyncio.wait({before}, timeout=EFFECT_S)
+            # A session is deleted only when its client has stopped, however long that takes.
+            patience = None if isinstance(effect, Purge) else EFFECT_S
+            await asyncio.wait({before}, timeout=patience)
         try:
             await self.run(*call)
             done()

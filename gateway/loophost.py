@@ -72,6 +72,8 @@ class LoopHost(ABC):
         await self._end()
 
     async def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._loop is not None:
+            raise NotRunning("linewarden has ended", hint="open it again: Linewarden.open(path)")
         self._loop = loop
         self.running = self.admitting = True
         try:
@@ -89,6 +91,7 @@ class LoopHost(ABC):
         if self._thread is not None:
             self._thread.join(JOIN_S)
         if not loop.is_running():
+            loop.run_until_complete(asyncio.sleep(0))  # calls that came as it ended
             loop.close()
 
     def _check_running(self) -> None:
@@ -106,4 +109,7 @@ class LoopHost(ABC):
             call(*given)
         else:
             # A lambda, because asyncio's debug mode logs the arguments of what it is given.
-            self._loop.call_soon_threadsafe(lambda: call(*given))
+            try:
+                self._loop.call_soon_threadsafe(lambda: call(*given))
+            except RuntimeError:
+                raise NotRunning("linewarden has ended") from None

@@ -56,7 +56,7 @@ class Notices:
 
     def rest(self, service: Service, records_min: int) -> None:
         """Where every notice was taken, the next start need not look for any up to here."""
-        for account in service.loaded():
+        for account in service.heads.names():
             view = service.projections.account(account)
             if view is None or self._asked.get(account) or not service.mine(view.machine):
                 continue

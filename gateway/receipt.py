@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from ..eventstore import Record
+from ..statemachine.errors import InputError
 from ..statemachine.outcome import Outcome
 
 T = TypeVar("T")
@@ -17,6 +18,12 @@ T = TypeVar("T")
 
 class Promise(Future[T], Generic[T]):
     """A result to come: `promise.result(timeout)` in a thread, `await promise` in a coroutine."""
+
+    def result(self, timeout: float | None = None) -> T:
+        """Wait for it in a thread; on an event loop that would stop everything: await it there."""
+        if not self.done() and _on_a_loop():
+            raise InputError("waiting here would stop the event loop", hint="await it instead")
+        return super().result(timeout)
 
     def tell(self, what: T | Exception) -> None:
         """Resolve it, unless whoever waited has cancelled it meanwhile, in whatever thread."""
@@ -30,6 +37,14 @@ class Promise(Future[T], Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         return asyncio.wrap_future(self).__await__()
+
+
+def _on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Decided(msgspec.Struct, frozen=True):

@@ -98,6 +98,8 @@ def install_redaction(package: str = _PACKAGE) -> None:
 
     A filter of a logger is not asked about what its children log, so each gets its own.
     """
+    # Every step is a record; what `transitions` logs of each would drown the gateway's own log.
+    logging.getLogger("transitions").setLevel(logging.WARNING)
     names = [name for name in logging.root.manager.loggerDict if name.startswith(package + ".")]
     for name in [package, *names]:
         logging.getLogger(name).addFilter(_FILTER)

@@ -21,6 +21,7 @@ from ..projections.projections import Projections
 from ..statemachine import stimuli as st
 from ..statemachine.account import Account, due_of
 from ..statemachine.decision import decide
+from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Effect, Outcome, Settled
 from .clock import Clock
 from .dice import Dice
@@ -29,7 +30,7 @@ from .intake import Intake
 from .knowledge import Knowledge
 from .receipt import Decided
 from .recording import write
-from .ticket import REQUESTS, Backlog, Then, Ticket
+from .ticket import REQUESTS, STORE_FAULTS, Backlog, Then, Ticket
 from .timers import Timer, Timers
 from .tokens import Tokens, commitments
 
@@ -37,9 +38,6 @@ TRIES_MAX = 8
 """How often a stimulus is decided anew because another writer was faster."""
 
 log = logging.getLogger("linewarden.service")
-
-# Every step is a record; what `transitions` logs of each would drown the gateway's own log.
-logging.getLogger("transitions").setLevel(logging.WARNING)
 
 
 class Service:
@@ -71,7 +69,7 @@ class Service:
         self.queued: Callable[[], None] = lambda: None
         self._intake = Intake(self.tokens)
         self._known = Knowledge(store, dice, policy, policies)
-        self._heads = Heads(self.projections, clock, self._loaded)
+        self.heads = Heads(self.projections, clock, self._loaded)
         self._timers = Timers(self._is_set)
         self._answered: deque[tuple[Ticket, Outcome, Account, Append]] = deque()
         self._backlog = Backlog()
@@ -80,7 +78,7 @@ class Service:
 
     def now(self) -> int:
         """UTC ns, never before the newest record of an account that was loaded."""
-        return self._heads.now()
+        return self.heads.now()
 
     def check(self, account: str, fields: dict[str, Any]) -> dict[str, Any]:
         """Check a stimulus from outside, on any thread; raises `InputError` naming the field."""
@@ -125,15 +123,11 @@ class Service:
 
     def account(self, name: str) -> Account:
         """The state of an account at its head, with what is queued."""
-        return self._heads.of(name).account
+        return self.heads.of(name).account
 
     def accounts(self) -> list[str]:
         """All accounts of the log and those touched since."""
-        return list(dict.fromkeys([*self.store.streams(), *self._heads.names()]))
-
-    def loaded(self) -> list[str]:
-        """The accounts whose state is in memory."""
-        return self._heads.names()
+        return list(dict.fromkeys([*self.store.streams(), *self.heads.names()]))
 
     def mine(self, account: Account) -> bool:
         """Whether the newest controller is this holder's."""
@@ -171,7 +165,7 @@ class Service:
             timer = self._timers.take()
             stimulus = st.TimerFired(
                 at=max(due, self.now()),
-                controller=self._heads.of(timer.account).account.controller,
+                controller=self.heads.of(timer.account).account.controller,
                 source="timer",
                 timer=timer.timer,
                 reply=timer.reply,
@@ -196,7 +190,7 @@ class Service:
 
     def _decide(self, ticket: Ticket) -> None:
         name = ticket.account
-        head = self._heads.of(name)
+        head = self.heads.of(name)
         stimulus = self._known.complete(name, head.account, ticket.stimulus)
         outcome, after = decide(head.account, stimulus)
         version = head.version + 1
@@ -271,21 +265,21 @@ class Service:
     def _failed(self, ticket: Ticket, error: Exception) -> None:
         """Nothing was written: read the head back, and decide anew or tell who asked."""
         name = ticket.account
-        if self._heads.of(name).generation == ticket.generation:
+        if self.heads.of(name).generation == ticket.generation:
             self._known.forget_queued(name)
-            self._heads.reload(name)
-        if isinstance(error, StoreUnavailable):
+            self.heads.reload(name)
+        if isinstance(error, STORE_FAULTS):
             if self.writable:
                 log.error("the log can't be written: %s", error)
             self.writable = False
         if isinstance(error, WrongExpectedVersion) and ticket.tries < TRIES_MAX:
             ticket.tries += 1
             self._decide(ticket)
-        elif isinstance(error, StoreUnavailable) and not isinstance(ticket.stimulus, REQUESTS):
+        elif isinstance(error, STORE_FAULTS) and not isinstance(ticket.stimulus, REQUESTS):
             self._backlog.keep(ticket)
         elif ticket.then is not None:
             ticket.then(error)
-        elif not isinstance(error, StoreUnavailable):
+        elif not isinstance(error, STORE_FAULTS):
             log.error("a stimulus of account %s was not recorded: %s", name, error)
 
     @property
@@ -298,3 +292,9 @@ class Service:
         for ticket in self._backlog.take():
             self._decide(ticket)
         self.queued()
+
+    def conclude(self, error: LinewardenError) -> None:
+        """Commit what is left, once more with what was kept; tell whoever then still waits."""
+        self.retry_backlog()
+        self.flush()
+        self._backlog.give_up(error)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
 import msgspec
 
+from ..eventstore.errors import Corrupt, ReadOnlyStore, StoreUnavailable
 from ..statemachine import stimuli as st
 from ..statemachine.errors import LinewardenError
 from .receipt import Decided
+
+log = logging.getLogger("linewarden.ticket")
 
 BACKLOG_MAX = 10_000
 """Observations kept in memory while the store can't be written; one more is refused."""
 
 Then = Callable[[Decided | Exception], None]
 """What is told of a stimulus: the decision that is on disk, or why there is none."""
+
+STORE_FAULTS = (StoreUnavailable, ReadOnlyStore, Corrupt)
+"""The world's faults at the log: what was seen is kept until they are mended."""
 
 REQUESTS = (
     st.Claimed, st.RestartRequested, st.StopRequested, st.ReleaseRequested, st.RelinkRequested,
@@ -62,3 +69,12 @@ class Backlog:
         for ticket in tickets:
             ticket.tries = 0
         return tickets
+
+    def give_up(self, error: LinewardenError) -> None:
+        """The end has come: tell whoever still waits, and how many observations are lost."""
+        lost = self.take()
+        for ticket in lost:
+            if ticket.then is not None:
+                ticket.then(error)
+        if lost:
+            log.error("%d observations could not be recorded before the end", len(lost))

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
-from ..eventstore import Record, open_store
-from ..eventstore.errors import StoreUnavailable
+from ..eventstore import open_store
 from ..projections.projections import Projections
-from ..statemachine.outcome import CloseSocket, Effect, Send, Settled
+from ..statemachine.errors import LinewardenError
+from ..statemachine.outcome import CloseSocket, Effect, Send
 from .clock import Clock, SystemClock
 from .dice import Dice
 from .driver import Driver
@@ -90,7 +90,7 @@ class Linewarden(LoopHost):
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._hands = Hands(self._default_driver, loop)
         self._service.perform = self._perform
-        self._service.settled = self._settled
+        self._service.settled = self.router.settled
         self._pump = Pump(self._service, loop, self._checkpoint)
         self._service.queued = self._pump.schedule
         for account, notice, version in self._notices.undelivered(self._service):
@@ -110,8 +110,9 @@ class Linewarden(LoopHost):
                 await self._hands.end(END_S)
             if self._pump is not None:
                 await self._pump.end()
-            self._record(service.flush)
-            self._record(lambda: self._checkpoint(1))
+            self.admitting = False
+            self._record(partial(service.conclude, NotRunning("linewarden has ended")))
+            self._record(partial(self._checkpoint, 1))
         finally:
             self.admitting = False
             service.store.close()
@@ -119,8 +120,13 @@ class Linewarden(LoopHost):
     def _record(self, write: Callable[[], None]) -> None:
         try:
             write()
-        except StoreUnavailable as error:
+        except LinewardenError as error:
             log.error("the stop could not be recorded: %s", error)
+
+    def close(self) -> None:
+        """Give the log back where it was opened and never entered; an end does it by itself."""
+        if not self.running:
+            self._service.store.close()
 
     def _checkpoint(self, records_min: int) -> None:
         """Spare the next start reading: of views and notices with so many new records."""
@@ -170,7 +176,7 @@ class Linewarden(LoopHost):
         if driver is not None:
             self._check_running()
             assert self._hands is not None
-            self._hands.bind(name, driver)
+            self._hands.bind(account, name, driver)
         receipt = self.observe(
             account, "claimed", controller=name, holder=self._service.holder, reason=reason
         )
@@ -205,19 +211,24 @@ class Linewarden(LoopHost):
 
     def _admit(self, account: str, clean: dict[str, Any], receipt: Receipt) -> None:
         self._left.discard(clean.get("controller"))  # something here speaks for it
+        if not self.admitting:
+            receipt.tell(NotRunning("linewarden has ended"))
+            return
         try:
             self._service.observe(account, self._service.admit(clean), receipt.tell)
+            if clean["stimulus"] == "claimed" and self._hands is not None:
+                state = self._service.account(account)
+                self._hands.release(account, {state.controller, *(state.lingering or ())})
         except Exception as error:  # noqa: BLE001 - whoever waits for the receipt must be told
             receipt.tell(error)
 
     def _perform(self, account: str, effect: Effect, decided: Decided) -> None:
         assert self._hands is not None
         if isinstance(effect, Send):
-            cause = (decided.record.version, decided.record.version)
             self._hands.send(
                 account,
                 lambda: outgoing_of(self._service, self.router, account, effect),
-                lambda name, **fields: self._answer(account, effect, cause, name, fields),
+                lambda name, **fields: self._answer(account, effect, decided, name, fields),
             )
             return
         if isinstance(effect, CloseSocket) and self._is_gone(effect.controller):
@@ -240,16 +251,10 @@ class Linewarden(LoopHost):
             "controller": effect.controller,
             "socket": effect.socket,
         }
-        cause = (decided.record.version, decided.record.version)
-        self._service.observe_answer(account, given, cause)
+        self._service.observe_answer(account, given, _caused_by(decided))
 
     def _answer(
-        self,
-        account: str,
-        effect: Send,
-        cause: tuple[int, int],
-        name: str,
-        fields: dict[str, Any],
+        self, account: str, effect: Send, decided: Decided, name: str, fields: dict[str, Any]
     ) -> None:
         """What came of a send is a stimulus again."""
         if not self.admitting:
@@ -264,10 +269,7 @@ class Linewarden(LoopHost):
             "reply": effect.reply,
             **fields,
         }
-        self._service.observe_answer(account, given, cause)
-
-    def _settled(self, account: str, reply: str, settled: Settled, record: Record) -> None:
-        self.router.settled(account, reply, settled, record)
+        self._service.observe_answer(account, given, _caused_by(decided))
 
     def _operate(
         self,
@@ -292,3 +294,7 @@ class Linewarden(LoopHost):
                 promise.tell(result)
 
         hands.spawn(run())
+
+
+def _caused_by(decided: Decided) -> tuple[int, int]:
+    return decided.record.version, decided.record.version
