@@ -12,7 +12,7 @@ from linewarden.tools.scenario_file import EXPECT_KEYS, read_scenario
 from linewarden.tools.scenario_judge import judge
 
 FOLDER = Path(__file__).resolve().parents[1] / "scenarios"
-FILES = sorted(FOLDER.glob("*.jsonl"))
+FILES = sorted(FOLDER.rglob("*.jsonl"))
 ANNA = {"pn": "15550100001@s.whatsapp.net"}
 CHAT = "15550100009@s.whatsapp.net"
 CLAIMED = {"t": 0, "controller": "A", "stimulus": "claimed", "holder": "host-1"}
