@@ -120,15 +120,17 @@ class Hands:
         except Exception as error:  # noqa: BLE001 - a driver's fault must not end the service
             kind, failure = type(effect).__name__, type(error).__name__
             log.error("the driver failed at %s for account %s: %s", kind, account, failure)
-            if (
-                isinstance(effect, Notify) and not self._ended
-            ):  # an operator must hear of it, sooner or later
-                again = (account, effect.controller, effect, done)
-                now = self._loop.time()
-                self._later = [handle for handle in self._later if handle.when() > now]
-                self._later.append(self._loop.call_later(NOTICE_RETRY_S, self.perform, *again))
+            if isinstance(effect, Notify) and not self._ended:
+                self._tell_later(account, effect, done)
         if self._last.get(account) is asyncio.current_task():
             del self._last[account]
+
+    def _tell_later(self, account: str, notice: Notify, done: Callable[[], None]) -> None:
+        """An operator must hear of it, sooner or later."""
+        now = self._loop.time()
+        self._later = [handle for handle in self._later if handle.when() > now]
+        again = (account, notice.controller, notice, done)
+        self._later.append(self._loop.call_later(NOTICE_RETRY_S, self.perform, *again))
 
     def send(self, account: str, write: Write, answer: Callable[..., Any]) -> None:
         """Write a reply and report the answer. `write` makes the last check, at the moment."""
@@ -137,8 +139,8 @@ class Hands:
     async def _send(self, account: str, write: Write, answer: Callable[..., Any]) -> None:
         outgoing = write()
         if outgoing is not None and not self._is_coroutine(outgoing):
-            # A plain call needs a thread. It waits for one here, and is looked at again after:
-            # who waits in the pool's own queue could be written by a line that has changed hands.
+            # Plain calls have threads, and those have a bound. Who waits for one is looked at again
+            # when its turn comes: the line may have changed hands meanwhile.
             async with self._slots_of(account), self._threads:
                 await self._write(write(), answer)
         else:
