@@ -185,7 +185,7 @@ class Linewarden(LoopHost):
 
     def attach(self, client: Any, account: str, **options: Any) -> Any:
         """Attach a neonize client in one call: claims the account and observes its events."""
-        from .whatsapp import attach
+        from .whatsapp.adapter import attach
 
         return attach(self, client, account, **options)
 

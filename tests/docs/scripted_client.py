@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from linewarden.gateway.whatsapp import load_neonize
+from linewarden.gateway.whatsapp.adapter import load_neonize
 
 load_neonize()
 

@@ -19,8 +19,8 @@ BOUGHT_IN = {
 }
 # Where a name of BOUGHT_IN, or of Python, may be imported at all.
 ONLY_IN = {
-    "neonize": ("gateway/whatsapp.py", "gateway/worker*.py"),
-    "pylibmagic": ("gateway/whatsapp.py", "gateway/worker*.py"),
+    "neonize": ("gateway/whatsapp/*", "gateway/worker/*"),
+    "pylibmagic": ("gateway/whatsapp/*", "gateway/worker/*"),
     "psycopg": ("eventstore/*",),
     "sqlite3": ("eventstore/*", "tools/bench*"),
     "sqlite_utils": ("eventstore/*", "tools/bench*"),

@@ -12,8 +12,8 @@ import pytest
 
 from linewarden.gateway.clock import VirtualClock
 from linewarden.gateway.receipt import Receipt
-from linewarden.gateway.whatsapp import attach, load_neonize
-from linewarden.gateway.whatsapp_attachment import Attachment
+from linewarden.gateway.whatsapp.adapter import attach, load_neonize
+from linewarden.gateway.whatsapp.attachment import Attachment
 from linewarden.statemachine.parsing import parse
 
 with pytest.MonkeyPatch.context() as patch:

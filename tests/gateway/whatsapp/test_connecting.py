@@ -12,7 +12,7 @@ from neonize import client as sync
 from neonize import events as ev
 from neonize.proto import Neonize_pb2 as proto
 
-from linewarden.gateway.whatsapp import attach
+from linewarden.gateway.whatsapp.adapter import attach
 
 NEEDED = {*range(1, 13), 17, 18, 26, 27, 44}
 

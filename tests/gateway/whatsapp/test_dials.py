@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from linewarden.gateway.whatsapp_events import dial_failure
+from linewarden.gateway.whatsapp.events import dial_failure
 
 WITHIN_S = 60
 
 PRELUDE = """
 import asyncio, json, os, socket, sys, threading, warnings
 warnings.simplefilter("ignore")
-from linewarden.gateway.whatsapp import attach, load_neonize
+from linewarden.gateway.whatsapp.adapter import attach, load_neonize
 load_neonize()
 from neonize._binder import ProxySettings
 from neonize.aioze.client import NewAClient

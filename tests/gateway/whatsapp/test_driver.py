@@ -13,9 +13,9 @@ from neonize.proto import Neonize_pb2 as proto
 from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
 
 from linewarden.gateway.driver import IdentityMismatch, NotSent, Outgoing, SendRejected
-from linewarden.gateway.whatsapp import attach
-from linewarden.gateway.whatsapp_attachment import Attachment
-from linewarden.gateway.whatsapp_events import SendUncertain
+from linewarden.gateway.whatsapp.adapter import attach
+from linewarden.gateway.whatsapp.attachment import Attachment
+from linewarden.gateway.whatsapp.events import SendUncertain
 
 NUMBER, LID, OTHER = "15550100001", "100000000000001", "15550100002"
 OWN = {"pn": f"{NUMBER}@s.whatsapp.net", "lid": f"{LID}@lid"}

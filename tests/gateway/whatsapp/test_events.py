@@ -11,8 +11,8 @@ from neonize import events as ev
 from neonize.proto import Neonize_pb2 as proto
 
 from linewarden.gateway.clock import VirtualClock
-from linewarden.gateway.whatsapp import attach
-from linewarden.gateway.whatsapp_attachment import Attachment
+from linewarden.gateway.whatsapp.adapter import attach
+from linewarden.gateway.whatsapp.attachment import Attachment
 
 NUMBER, LID, SECRET = "15550100001", "100000000000001", "AdvSecretAdvSecret0AdvSecretAdv="
 NODE = {"Tag": "failure", "Attrs": [], "Nodes": [], "Bytes": b""}

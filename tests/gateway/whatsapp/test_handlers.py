@@ -13,8 +13,8 @@ from neonize import client as sync
 from neonize import events as ev
 from neonize.proto import Neonize_pb2 as proto
 
-from linewarden.gateway.whatsapp import attach
-from linewarden.gateway.whatsapp_attachment import Attachment
+from linewarden.gateway.whatsapp.adapter import attach
+from linewarden.gateway.whatsapp.attachment import Attachment
 from linewarden.statemachine.errors import InputError
 
 NUMBER = "15550100001"

@@ -15,7 +15,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from .redaction import package_logger
+from ..redaction import package_logger
 
 log = package_logger("linewarden.whatsapp")
 

@@ -1,6 +1,6 @@
 """A client that is observed: its events become stimuli of one controller of one account.
 
-What an event means stands in `whatsapp_events`. Here is what has to be remembered for it: whether a
+What an event means stands in `events`. Here is what has to be remembered for it: whether a
 socket is open and which one, whether the library dials by itself, and who the client is.
 """
 
@@ -10,11 +10,11 @@ import functools
 import threading
 from typing import Any, Protocol
 
-from .clock import Clock
-from .loophost import NotRunning
-from .redaction import package_logger
-from .whatsapp_driver import NeonizeDriver, called
-from .whatsapp_events import (
+from ..clock import Clock
+from ..loophost import NotRunning
+from ..redaction import package_logger
+from .driver import NeonizeDriver, called
+from .events import (
     CLOSING,
     EVIDENCE,
     LIFECYCLE,
@@ -23,7 +23,7 @@ from .whatsapp_events import (
     forms_of,
     login_status,
 )
-from .whatsapp_tap import Tap
+from .tap import Tap
 
 PROOFS_A_SILENCE = 5
 """Signs of life of a kind are recorded this often within the policy's `silence_s`, and not more."""
@@ -115,7 +115,7 @@ class Attachment:
     # What the tap tells, mostly on the library's thread
 
     def heard(self, name: str, event: Any) -> None:
-        """An event: what it means is in `whatsapp_events`; which socket it is about, only here."""
+        """An event: what it means is in `events`; which socket it is about, only here."""
         if name in EVIDENCE:
             self._prove_life(EVIDENCE[name])
             return

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from ..statemachine.errors import LinewardenError
-from ..statemachine.identity import Identity, IdentityError, normalise, overlap
-from .driver import NotSent, SendRejected
-from .redaction import redact
+from ...statemachine.errors import LinewardenError
+from ...statemachine.identity import Identity, IdentityError, normalise, overlap
+from ..driver import NotSent, SendRejected
+from ..redaction import redact
 
 Told = tuple[str, dict[str, Any]]
 """A stimulus by its name, and its fields."""

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from .driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
-from .redaction import package_logger
-from .whatsapp_events import forms_of, is_same, send_failure
+from ..driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
+from ..redaction import package_logger
+from .events import forms_of, is_same, send_failure
 
 CLOSE_S = 10.0
 """How long an effect waits for a close; the library may hold it up for a minute while it dials."""

@@ -12,12 +12,12 @@ import importlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..statemachine.errors import InputError, LinewardenError
-from .clock import Clock, SystemClock
-from .whatsapp_attachment import Attachment, Warden
-from .whatsapp_driver import NeonizeDriver
-from .whatsapp_events import EVIDENCE, LIFECYCLE
-from .whatsapp_tap import Tap, tap_of
+from ...statemachine.errors import InputError, LinewardenError
+from ..clock import Clock, SystemClock
+from .attachment import Attachment, Warden
+from .driver import NeonizeDriver
+from .events import EVIDENCE, LIFECYCLE
+from .tap import Tap, tap_of
 
 
 class NeonizeMissing(LinewardenError):

@@ -1,0 +1,1 @@
+"""Managed connections: linewarden starts, feeds and ends the worker of each account."""

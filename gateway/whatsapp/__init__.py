@@ -1,0 +1,1 @@
+"""The neonize adapter: a client that is observed, and through which replies are written."""
