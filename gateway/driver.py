@@ -28,6 +28,17 @@ class SendRejected(LinewardenError):
     """The server refused the message: it is not written again."""
 
 
+def checked_text(text: str) -> str:
+    """The text of a message; raises `SendRejected` where half a character stands in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SendRejected(
+            "the text of the message holds half a character", hint="give text that is Unicode"
+        ) from None
+    return text
+
+
 class Outgoing(msgspec.Struct, frozen=True):
     """One reply to write. `chat` and `identity` are real values: they belong in no log.
 

@@ -83,8 +83,10 @@ class Hands:
         connect blocks for as long as they are connected are common.
         """
         call = self._call_of(account, newest, effect)
-        task = self.spawn(self._in_order(account, effect, call, done, self._last.get(account)))
-        if not isinstance(effect, Dial):
+        # Nothing waits for a notice either: somebody's web hook may take its time.
+        before = None if isinstance(effect, Notify) else self._last.get(account)
+        task = self.spawn(self._in_order(account, effect, call, done, before))
+        if not isinstance(effect, Dial | Notify):
             self._last[account] = task
 
     def _call_of(self, account: str, newest: str | None, effect: Effect) -> tuple[Any, ...]:
@@ -224,4 +226,6 @@ def _failure(driver: Driver, error: Exception) -> tuple[str, str]:
         return "not_sent", judged.message
     if isinstance(judged, SendRejected):
         return "rejected", judged.message
-    return "unknown", type(error).__name__
+    # The text of a stranger's exception could be anything.
+    ours = isinstance(judged, LinewardenError)
+    return "unknown", str(judged) if ours else type(error).__name__

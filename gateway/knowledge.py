@@ -42,6 +42,10 @@ class Knowledge:
         self._open_total = 0
         self._queued: dict[tuple[str, str], int] = {}
 
+    def set_policy(self, name: str, policy: dict[str, Any]) -> None:
+        """What differs for an account from the common policy, from its next claim or start on."""
+        self._policies[name] = overrides_of(policy_of({**self._policy, **policy}))
+
     def complete(self, name: str, account: Account, stimulus: st.Stimulus) -> st.Stimulus:
         """The stimulus with everything that a decision on it may need."""
         policy = self._policies.get(name, self._policy)

@@ -43,9 +43,9 @@ log = logging.getLogger("linewarden.service")
 class Service:
     """Decides and records for the accounts of one holder (None: for all, as scenarios do).
 
-    `perform(account, effect, decided)` and `settled(account, reply, settled, record)` are called
-    after the commit, in the order of the log. `queued()` is called when there is something to
-    flush.
+    `decided(decided)`, `perform(account, effect, decided)` and `settled(account, reply, settled,
+    record)` are called after the commit, in the order of the log, and `queued()` when there is
+    something to flush.
     """
 
     def __init__(
@@ -66,9 +66,10 @@ class Service:
         self.tokens = Tokens(store, dice)
         self.perform: Callable[[str, Effect, Decided], None] = lambda *_: None
         self.settled: Callable[[str, str, Settled, Record], None] = lambda *_: None
+        self.decided: Callable[[Decided], None] = lambda _: None
         self.queued: Callable[[], None] = lambda: None
         self._intake = Intake(self.tokens)
-        self._known = Knowledge(store, dice, policy, policies)
+        self.known = Knowledge(store, dice, policy, policies)
         self.heads = Heads(self.projections, clock, self._loaded)
         self._timers = Timers(self._is_set)
         self._answered: deque[tuple[Ticket, Outcome, Account, Append]] = deque()
@@ -151,8 +152,6 @@ class Service:
                 self.observe(name, st.ServiceStopped(at=self.now(), holder=state.holder))
         self.flush()
 
-    # Timers
-
     def next_due(self) -> int | None:
         """When the next timer is due (UTC ns of `now()`), if any is set."""
         return self._timers.next_due()
@@ -183,7 +182,7 @@ class Service:
 
     def _loaded(self, name: str, head: Head) -> None:
         """An account was read back from the log: what it waits for is waited for."""
-        self._known.note_open(name, head.account)
+        self.known.note_open(name, head.account)
         self._timers.set_all(name, head.account, (head.version, head.version))
 
     # Deciding
@@ -191,7 +190,7 @@ class Service:
     def _decide(self, ticket: Ticket) -> None:
         name = ticket.account
         head = self.heads.of(name)
-        stimulus = self._known.complete(name, head.account, ticket.stimulus)
+        stimulus = self.known.complete(name, head.account, ticket.stimulus)
         outcome, after = decide(head.account, stimulus)
         version = head.version + 1
         entries = self.tokens.entries_of(stimulus)
@@ -203,7 +202,7 @@ class Service:
         self.store.enqueue(append)
         head.account, head.version, head.queued = after, version, append  # now it is taken
         self._queued_count += 1
-        self._known.note_queued(name, stimulus, after, version)
+        self.known.note_queued(name, stimulus, after, version)
         if "controller" in outcome.changes:  # the holder may be new, and inherits what is set
             self._timers.set_all(name, after, cause)
         else:
@@ -253,8 +252,9 @@ class Service:
 
     def _committed(self, ticket: Ticket, outcome: Outcome, record: Record) -> None:
         name = ticket.account
-        self._known.note_committed(name, record.reply)
+        self.known.note_committed(name, record.reply)
         decided = Decided(name, outcome, record)
+        self.decided(decided)
         for effect in outcome.effects:
             self.perform(name, effect, decided)
         for reply, settled in outcome.settled.items():
@@ -266,7 +266,7 @@ class Service:
         """Nothing was written: read the head back, and decide anew or tell who asked."""
         name = ticket.account
         if self.heads.of(name).generation == ticket.generation:
-            self._known.forget_queued(name)
+            self.known.forget_queued(name)
             self.heads.reload(name)
         if isinstance(error, STORE_FAULTS):
             if self.writable:

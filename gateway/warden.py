@@ -16,23 +16,25 @@ from typing import Any, Self
 
 from ..eventstore import open_store
 from ..projections.projections import Projections
-from ..statemachine.errors import LinewardenError
-from ..statemachine.outcome import CloseSocket, Effect, Send
+from ..statemachine.account import Account
+from ..statemachine.errors import InputError, LinewardenError
 from .clock import Clock, SystemClock
+from .commands import CommandServer
 from .dice import Dice
 from .driver import Driver
-from .guard import guarded_target, outgoing_of
-from .hands import Hands
+from .effects import Effects
 from .loophost import LoopHost, NotRunning
-from .notices import Notices
 from .pump import Pump
-from .receipt import Decided, Promise, Receipt
+from .receipt import Promise, Receipt
 from .redaction import install_redaction
-from .router import Router, Skipped
+from .router import Router
 from .service import Service
+from .supervisor.line import Line
+from .supervisor.lines import Lines
+from .supervisor.settings import LineSettings
 
-END_S = 5.0
-"""How long an end waits for drivers that are still busy."""
+END_S = 4.0
+"""How long an end waits for drivers, workers and bots that are busy; a stop as a whole has 5 s."""
 
 log = logging.getLogger("linewarden.warden")
 
@@ -40,14 +42,17 @@ log = logging.getLogger("linewarden.warden")
 class Linewarden(LoopHost):
     """Keeps the lifecycle of a gateway's connections, and routes its replies."""
 
-    def __init__(self, service: Service, driver: Driver | None = None) -> None:
+    def __init__(
+        self, service: Service, driver: Driver | None = None, control: str | None = None
+    ) -> None:
         self._service = service
+        self._control = control
+        self._commands: CommandServer | None = None
         self._default_driver = driver or Driver()
         super().__init__()
-        self._hands: Hands | None = None
+        self._effects: Effects | None = None
         self._pump: Pump | None = None
-        self._notices = Notices(service.store)
-        self._left: set[str | None] = set()
+        self._lines = Lines(self, service)
         self.router = Router(self)
 
     @classmethod
@@ -61,13 +66,15 @@ class Linewarden(LoopHost):
         policies: dict[str, dict[str, Any]] | None = None,
         clock: Clock | None = None,
         dice: Dice | None = None,
+        commands: bool = False,
     ) -> Self:
         """Open the log and make it where there is none; start with `with` or `async with`.
 
         `holder` names this gateway among others on the same log. `driver` acts for controllers that
         have none of their own. `policy` is the preset with overrides for all accounts, `policies`
-        by account. Raises `StoreLocked`, `NotALinewardenStore`, `NewerSchema`, `ReadOnlyStore` or
-        `PolicyError`, each with a hint.
+        by account. With `commands` other processes may hand it commands, as `linewarden restart`
+        does, through a socket beside the log. Raises `StoreLocked`, `NotALinewardenStore`,
+        `NewerSchema`, `ReadOnlyStore` or `PolicyError`, each with a hint.
         """
         install_redaction()
         store = open_store(path_or_dsn, name=holder)
@@ -83,31 +90,36 @@ class Linewarden(LoopHost):
         except BaseException:
             store.close()
             raise
-        return cls(service, driver)
+        return cls(service, driver, os.path.realpath(path_or_dsn) if commands else None)
 
     # Running
 
     async def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._hands = Hands(self._default_driver, loop)
-        self._service.perform = self._perform
-        self._service.settled = self.router.settled
-        self._pump = Pump(self._service, loop, self._checkpoint)
-        self._service.queued = self._pump.schedule
-        for account, notice, version in self._notices.undelivered(self._service):
-            done = partial(self._notices.performed, account, notice, version)
-            self._notices.asked(account, notice, version)
-            self._hands.perform(account, notice.controller, notice, done)
-        self._left = {self._service.account(name).controller for name in self._service.accounts()}
-        self._service.start()
+        service = self._service
+        self._effects = effects = Effects(self, loop, service, self.router, self._default_driver)
+        service.perform = effects.perform
+        service.settled = self.router.settled
+        service.decided = self._lines.decided
+        self._pump = Pump(service, loop, self._checkpoint)
+        service.queued = self._pump.schedule
+        self._lines.bind(effects.hands)
+        effects.begin()
+        service.start()
+        self._lines.begin()
+        if self._control is not None:
+            self._commands = CommandServer(self._control, self._take_command)
+            await self._commands.start()
 
     async def _stop(self) -> None:
         """Rest the accounts, let drivers close what they hold and tell of it; close the log."""
         service = self._service
         try:
+            if self._commands is not None:
+                await self._commands.end()
             self._record(service.stop)
             self.router.abandon(NotRunning("linewarden ended before the reply had an outcome"))
-            if self._hands is not None:
-                await self._hands.end(END_S)
+            if self._effects is not None:
+                await self._effects.end(self._lines.all, END_S)
             if self._pump is not None:
                 await self._pump.end()
             self.admitting = False
@@ -131,7 +143,8 @@ class Linewarden(LoopHost):
     def _checkpoint(self, records_min: int) -> None:
         """Spare the next start reading: of views and notices with so many new records."""
         self._service.projections.checkpoint(self._service.store, records_min=records_min)
-        self._notices.rest(self._service, records_min)
+        if self._effects is not None:
+            self._effects.notices.rest(self._service, records_min)
 
     # What a gateway calls, from any thread
 
@@ -175,8 +188,8 @@ class Linewarden(LoopHost):
         name = controller or self.new_name("c")
         if driver is not None:
             self._check_running()
-            assert self._hands is not None
-            self._hands.bind(account, name, driver)
+            assert self._effects is not None
+            self._effects.hands.bind(account, name, driver)
         receipt = self.observe(
             account, "claimed", controller=name, holder=self._service.holder, reason=reason
         )
@@ -184,10 +197,42 @@ class Linewarden(LoopHost):
         return receipt
 
     def attach(self, client: Any, account: str, **options: Any) -> Any:
-        """Attach a neonize client in one call: claims the account and observes its events."""
+        """Attach a neonize client: claims the account and observes its events."""
         from .whatsapp.adapter import attach
 
         return attach(self, client, account, **options)
+
+    def manage(self, account: str, session: str | LineSettings, **options: Any) -> Line:
+        """Own the account's connection: a worker process runs neonize, and is started anew.
+
+        Before `with` or inside. An account that ended (logged out, conflict, closed) is not begun
+        again by this, but by `linewarden start`, `relink` or `release`. `session` is the path of
+        its session, or all settings. `options` are those of `Line`: `on_message` is the bot,
+        `on_code` shows a code to pair with, `on_notice` tells an operator. Raises `InputError` for
+        an account that is managed already, or settings that are not understood.
+        """
+        settings = session if isinstance(session, LineSettings) else LineSettings(session=session)
+        line = self._lines.add(Line(self, account, settings, **options))
+        if self.running:
+            self._on_loop(self._lines.take_up, line)
+        return line
+
+    def standing(self, account: str, controller: str) -> tuple[int, float] | None:
+        """The newest socket of a controller, and its policy's `silence_s`; None if it isn't newest.
+
+        Socket numbers are the machine's, so whoever observes an engine asks for them here.
+        """
+        machine = self.machine(account)
+        if machine.controller != controller:
+            return None
+        return machine.socket, float(machine.policy.silence_s)
+
+    def machine(self, account: str) -> Account:
+        """The state on which the next decision is taken, with what is not on disk yet; on the loop.
+
+        Everything else is asked of `projections`, which has what is on disk.
+        """
+        return self._service.account(account)
 
     def new_name(self, prefix: str) -> str:
         """A name for a controller or a reply that nothing else in the log has."""
@@ -199,102 +244,26 @@ class Linewarden(LoopHost):
         """Run an operation on the live controller of an account; `Skipped` if there is none."""
         promise: Promise[Any] = Promise()
         self._check_running()
-        self._on_loop(self._operate, account, operation, captured_on, promise)
+        assert self._effects is not None
+        self._on_loop(self._effects.operate, account, operation, captured_on, promise)
         return promise
 
     # On the loop
 
-    def _is_gone(self, controller: str) -> bool:
-        """Whether the process that held a controller's socket has ended, and this one has none."""
-        assert self._hands is not None
-        return controller in self._left and not self._hands.is_bound(controller)
+    def _take_command(self, account: str, name: str, fields: dict[str, Any]) -> Receipt:
+        if self.machine(account).controller is None:
+            raise InputError("there is no such account", hint="`linewarden status` lists them all")
+        return self.observe(account, name, **fields)
 
     def _admit(self, account: str, clean: dict[str, Any], receipt: Receipt) -> None:
-        self._left.discard(clean.get("controller"))  # something here speaks for it
         if not self.admitting:
             receipt.tell(NotRunning("linewarden has ended"))
             return
+        assert self._effects is not None
+        self._effects.heard_of(clean.get("controller"))
         try:
             self._service.observe(account, self._service.admit(clean), receipt.tell)
-            if clean["stimulus"] == "claimed" and self._hands is not None:
-                state = self._service.account(account)
-                self._hands.release(account, {state.controller, *(state.lingering or ())})
+            if clean["stimulus"] == "claimed":
+                self._effects.claimed(account)
         except Exception as error:  # noqa: BLE001 - whoever waits for the receipt must be told
             receipt.tell(error)
-
-    def _perform(self, account: str, effect: Effect, decided: Decided) -> None:
-        assert self._hands is not None
-        if isinstance(effect, Send):
-            self._hands.send(
-                account,
-                lambda: outgoing_of(self._service, self.router, account, effect),
-                lambda name, **fields: self._answer(account, effect, decided, name, fields),
-            )
-            return
-        if isinstance(effect, CloseSocket) and self._is_gone(effect.controller):
-            if self.running:
-                self._confirm(account, effect, decided)
-            return
-        self._notices.asked(account, effect, decided.record.version)
-        self._hands.perform(
-            account,
-            self._service.account(account).controller,
-            effect,
-            partial(self._notices.performed, account, effect, decided.record.version),
-        )
-
-    def _confirm(self, account: str, effect: CloseSocket, decided: Decided) -> None:
-        """The socket ended with the process that held it."""
-        given = {
-            "at": self._service.now(),
-            "stimulus": "socket_closed",
-            "controller": effect.controller,
-            "socket": effect.socket,
-        }
-        self._service.observe_answer(account, given, _caused_by(decided))
-
-    def _answer(
-        self, account: str, effect: Send, decided: Decided, name: str, fields: dict[str, Any]
-    ) -> None:
-        """What came of a send is a stimulus again."""
-        if not self.admitting:
-            return
-        message_id = fields.get("message_id")
-        self.router.note_message_id(account, effect.reply, message_id)
-        given = {
-            "at": self._service.now(),
-            "stimulus": name,
-            "controller": effect.controller,
-            "source": "worker",
-            "reply": effect.reply,
-            **fields,
-        }
-        self._service.observe_answer(account, given, _caused_by(decided))
-
-    def _operate(
-        self,
-        account: str,
-        operation: Callable[[Any], Any],
-        captured_on: str | None,
-        promise: Promise[Any],
-    ) -> None:
-        assert self._hands is not None
-        hands = self._hands
-        controller = guarded_target(self._service.account(account), captured_on)
-        if controller is None:
-            promise.tell(Skipped(hint="best effort: nothing was done in the gap"))
-            return
-
-        async def run() -> None:
-            try:
-                result = await hands.run(operation, hands.driver(controller).target)
-            except Exception as error:  # noqa: BLE001 - it is the gateway's, and told to it
-                promise.tell(error)
-            else:
-                promise.tell(result)
-
-        hands.spawn(run())
-
-
-def _caused_by(decided: Decided) -> tuple[int, int]:
-    return decided.record.version, decided.record.version

@@ -144,7 +144,7 @@ def span(value: int | str | float) -> int:
 
 def _number(value: Any) -> Any:
     """Records hold decimals as text: turn those back into numbers, leave words alone."""
-    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+    if isinstance(value, str) and value.isascii() and value.replace(".", "", 1).isdigit():
         return float(value)
     return value
 

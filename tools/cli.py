@@ -1,147 +1,62 @@
-"""`linewarden`: the command line. Every command has `--json`, examples and an exit code.
+"""`linewarden`: the command line. Every command has examples and an exit code, most have `--json`.
 
 Exit codes: 0 all well; 1 something is not as it should be; 2 bad input, or a file that can't be
-read. A bad input's message says what, where and what to do.
+read. A bad input's message says what, where and what to do. A command's module is imported when it
+is asked for: reading a log must not wait for what runs a gateway.
 """
 
 from __future__ import annotations
 
-import sys
+from importlib import import_module
 
 import click
-import msgspec
 
-from ..statemachine.errors import InputError
 from ..statemachine.version import VERSION
-from .cli_reading import gaps, replies, status, timeline, why
-from .cli_shape import clear_errors, examples, file_option, json_option, print_json
+from .cli_shape import examples
+
+HOMES = {
+    "run": "cli_run",
+    "doctor": "cli_doctor",
+    "restart": "cli_commands",
+    "stop": "cli_commands",
+    "start": "cli_commands",
+    "relink": "cli_commands",
+    "release": "cli_commands",
+    "status": "cli_reading",
+    "timeline": "cli_reading",
+    "why": "cli_reading",
+    "gaps": "cli_reading",
+    "replies": "cli_reading",
+    "verify": "cli_trying",
+    "scenario": "cli_trying",
+    "demo": "cli_trying",
+    "chart": "cli_trying",
+    "bench": "cli_trying",
+}
+"""Every command, in the order of the help, and the module in which a function of its name is."""
 
 
-@click.group(epilog=examples("linewarden demo", "linewarden status", "linewarden why --reply r1"))
+class Commands(click.Group):
+    """Finds its commands by `HOMES`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, as the help shows them."""
+        return list(HOMES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        home = HOMES.get(cmd_name)
+        if home is None:
+            return None
+        found = getattr(import_module(f".{home}", __package__), cmd_name.replace("-", "_"))
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(
+    cls=Commands,
+    epilog=examples("linewarden demo", "linewarden run --account support", "linewarden status"),
+)
 @click.version_option(VERSION, prog_name="linewarden")
 def main() -> None:
     """Keep, read and explain the lifecycle of WhatsApp connections."""
-
-
-@main.command(
-    epilog=examples(
-        "linewarden scenario tests/scenarios/*.jsonl",
-        "linewarden scenario --json tests/scenarios/oc-007-*.jsonl",
-    )
-)
-@click.argument("files", nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="Print the whole result of each file.")
-@clear_errors
-def scenario(files: tuple[str, ...], as_json: bool) -> None:
-    """Play scenario files and tell every difference from what they expect.
-
-    Exit code 0 when there is none, 1 when there is one, 2 when a file is not a scenario.
-    """
-    from .scenario_file import read_scenario
-    from .scenario_judge import judge
-
-    scenarios = [read_scenario(path) for path in files]
-    failed = 0
-    for played in scenarios:
-        seen, found = judge(played)
-        failed += bool(found)
-        if as_json:
-            print_json(seen)
-        for text in found:
-            click.echo(f"{played.header.scenario}: {text}", err=as_json)
-    if not as_json:
-        click.echo(f"{len(scenarios) - failed} of {len(scenarios)} scenarios hold")
-    sys.exit(1 if failed else 0)
-
-
-@main.command(epilog=examples("linewarden demo", "linewarden demo --speed 0 --file /tmp/x.db"))
-@click.option(
-    "--file",
-    "path",
-    default="demo/openclaw-85823.db",
-    show_default=True,
-    help="The new file that the demo leaves.",
-)
-@click.option("--speed", default=40.0, show_default=True, help="Times real time; 0: don't wait.")
-@json_option
-@clear_errors
-def demo(path: str, speed: float, as_json: bool) -> None:
-    """Play the incident of OpenClaw #85823 and its twist, and show what the log knows of it."""
-    from .demo import play
-
-    if as_json:
-        seen, wrong = play(path, 0, lambda _: None)
-        print_json({"file": path, **seen})
-    else:
-        _, wrong = play(path, speed, click.echo)
-    sys.exit(1 if wrong else 0)
-
-
-@main.command(epilog=examples("linewarden verify", "linewarden verify --file demo/x.db --json"))
-@file_option
-@json_option
-@clear_errors
-def verify(path: str, as_json: bool) -> None:
-    """Walk the chains of a log: 0 intact, 1 tampered or corrupt, 2 unreadable."""
-    from ..eventstore import open_reader
-    from ..eventstore.verify import verify as walk
-
-    reader = open_reader(path)
-    try:
-        report = walk(reader)
-    finally:
-        reader.close()
-    if as_json:
-        print_json(msgspec.to_builtins(report))
-    elif report.ok:
-        click.echo(f"intact: {report.records} records in {report.streams} streams")
-    else:
-        click.echo(
-            f"not intact: position {report.first_bad_position} ({report.stream}): "
-            f"{report.reason}; good up to position {report.last_good_position}"
-        )
-    sys.exit(0 if report.ok else 1)
-
-
-@main.command(epilog=examples("linewarden chart", "linewarden chart --json"))
-@json_option
-def chart(as_json: bool) -> None:
-    """Draw the states and what leads from one to the other, from the table itself (mermaid)."""
-    from .chart import chart as draw
-
-    drawn = draw()
-    if as_json:
-        print_json({"mermaid": drawn})
-    else:
-        click.echo(drawn)
-
-
-@main.command(epilog=examples("linewarden bench", "linewarden bench --row 5 --row 11 --quick"))
-@click.option("--row", "only", multiple=True, type=int, help="Measure this row only.")
-@click.option("--quick", is_flag=True, help="Small amounts: a look, not a measurement.")
-@json_option
-@clear_errors
-def bench(only: tuple[int, ...], quick: bool, as_json: bool) -> None:
-    """Measure the rows of docs/performance.md, each with its peer or limit beside it."""
-    from tabulate import tabulate
-
-    from .bench import rows
-
-    found = rows(only, quick)
-    if not found:
-        raise InputError("there is no such row", hint="the rows stand in docs/performance.md")
-    if as_json:
-        print_json([msgspec.to_builtins(row) for row in found])
-        return
-    table = [
-        (row.number, row.what, row.measured, row.beside, row.must, "yes" if row.reached else "NO")
-        for row in found
-    ]
-    click.echo(tabulate(table, ("#", "what", "measured", "beside", "must reach", "reached")))
-
-
-main.add_command(status)
-main.add_command(timeline)
-main.add_command(why)
-main.add_command(gaps)
-main.add_command(replies)

@@ -25,41 +25,42 @@ class NeonizeMissing(LinewardenError):
 
 
 class Library(NamedTuple):
-    """What is used of neonize: its event classes by their codes, and two of its messages."""
+    """What is used of neonize: its event classes by their codes, and what makes its objects."""
 
     events: dict[int, type[Any]]
     jid: Callable[[str, str], Any]
-    message: Callable[..., Any]
+    message: Any
+    client: Callable[..., Any]
+    proxy: Callable[[str], Any]
 
 
 @functools.cache
 def load_neonize() -> Library:
-    """neonize, imported; raises `NeonizeMissing` with what to install."""
+    """neonize, imported; raises `NeonizeMissing`, whose cause is what went wrong."""
     try:
-        return _import_neonize()
-    except ImportError as error:
-        if "libmagic" not in str(error):
-            raise NeonizeMissing(
-                f"neonize can't be imported: {type(error).__name__}",
-                hint="pip install 'linewarden[whatsapp]'",
-            ) from error
-    try:
-        # It carries libmagic, and makes ctypes find it.
-        importlib.import_module("pylibmagic")
-        return _import_neonize()
-    except ImportError as error:
+        try:
+            return _import_neonize()
+        except ImportError as error:
+            if "libmagic" not in str(error):
+                raise
+            # It carries libmagic, and makes ctypes find it.
+            importlib.import_module("pylibmagic")
+            return _import_neonize()
+    except (ImportError, OSError, RuntimeError) as error:
         raise NeonizeMissing(
-            "neonize needs libmagic, which is missing",
-            hint="apt-get install libmagic1, brew install libmagic, or pip install pylibmagic",
+            f"neonize can't be imported: {type(error).__name__}",
+            hint="pip install 'linewarden[whatsapp]'; `linewarden doctor` tells what is missing",
         ) from error
 
 
 def _import_neonize() -> Library:
+    from neonize._binder import ProxySettings
+    from neonize.client import NewClient
     from neonize.events import INT_TO_EVENT
     from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message
     from neonize.utils.jid import build_jid
 
-    return Library(INT_TO_EVENT, build_jid, Message)
+    return Library(INT_TO_EVENT, build_jid, Message, NewClient, ProxySettings)
 
 
 def attach(
@@ -85,9 +86,7 @@ def attach(
     Each may be a plain function, called in a thread, or a coroutine function. Raises `InputError`
     for what is no client or already connects, `NeonizeMissing` where there is no library.
     """
-    tap = tap_of(client) if hasattr(client, "event") else None
-    if tap is None:
-        tap = _new_tap(client)
+    tap = tap_for(client)
     driver = NeonizeDriver(
         client,
         load_neonize().jid,
@@ -105,6 +104,12 @@ def attach(
     if isinstance(earlier, Attachment):
         earlier.detach()
     return attachment
+
+
+def tap_for(client: Any) -> Tap:
+    """The tap of a client, fitted now if it has none; raises `InputError` for what is no client."""
+    tap = tap_of(client) if hasattr(client, "event") else None
+    return _new_tap(client) if tap is None else tap
 
 
 def _new_tap(client: Any) -> Tap:

@@ -40,9 +40,8 @@ _AFTER_DETACHING = frozenset({"socket_closed", "session_purged"})
 class Warden(Protocol):
     """What is needed of `Linewarden`."""
 
-    @property
-    def projections(self) -> Any:
-        """The live view of the log."""
+    def standing(self, account: str, controller: str) -> tuple[int, float] | None:
+        """The newest socket of a controller, and its `silence_s`; None where it is not newest."""
         ...
 
     def observe(self, account: str, name: str, **fields: Any) -> Any:
@@ -66,6 +65,8 @@ class Attachment:
         account: str,
         driver: NeonizeDriver,
         clock: Clock,
+        *,
+        pulse: bool = True,
     ) -> None:
         self.account = account
         self.controller = ""
@@ -73,7 +74,10 @@ class Attachment:
         self.receipt: Any = None
         self.redials = True
         """Whether somebody dials unasked: the library, or the gateway that has yet to connect."""
+        self.asked: int | None = None
+        """The socket that a worker was asked to dial and that has not answered yet."""
         self._warden = warden
+        self._pulsing = pulse
         self._tap = tap
         self._clock = clock
         self._activity_s = ACTIVITY_S
@@ -167,9 +171,16 @@ class Attachment:
         opened, self._open, self.redials = self._open, False, False
         if isinstance(error, Exception):
             name, fields = dial_failure(error, opened=opened)
-            self._observe(name, **fields)
+            self._observe(name, socket=None if opened else self.asked, **fields)
         else:
             self._observe("socket_closed", socket=self._number if opened else None)
+
+    def dialed(self, socket: int) -> None:
+        """A worker was asked for this socket; where one is open already, that is the answer."""
+        self.asked = socket
+        if self._open:
+            self._number = None
+            self._opened()
 
     def closed_by_us(self, controller: str, socket: int) -> None:
         """The driver closed the connection, of which the library tells nobody either."""
@@ -189,10 +200,11 @@ class Attachment:
 
         A number that is too low would be taken for an old socket's. So an opening names none,
         unless the one before was never closed: the library reconnected without a word, and only
-        a new number says so.
+        a new number says so; or it answers the dial that a worker was asked for.
         """
         unseen = self._open and self._number is not None
-        self._number = self._number + 1 if unseen and self._number is not None else None
+        self._number = self._number + 1 if unseen and self._number is not None else self.asked
+        self.asked = None
         self._open, self._muted, self.redials = True, False, True
         self._openings += 1
         self._last.clear()
@@ -204,12 +216,11 @@ class Attachment:
     def _recorded(self, opening: int, receipt: Any) -> None:
         """The opening is recorded: the live view says which socket it was, and by which policy."""
         if not receipt.cancelled() and receipt.exception() is None:
-            view = self._warden.projections.account(self.account)
-            machine = view.machine if view is not None else None
-            if machine is not None and machine.controller == self.controller:
-                self._activity_s = float(machine.policy.silence_s) / PROOFS_A_SILENCE
-                self._number = machine.socket if opening == self._openings else self._number
-        if self._pulse is None:
+            standing = self._warden.standing(self.account, self.controller)
+            if standing is not None:
+                self._activity_s = standing[1] / PROOFS_A_SILENCE
+                self._number = standing[0] if opening == self._openings else self._number
+        if self._pulsing and self._pulse is None:
             self._pulse = threading.Thread(
                 target=self._feel_pulse, name="linewarden-pulse", daemon=True
             )
@@ -239,7 +250,7 @@ class Attachment:
         """
         try:
             if self._open and not self._muted and called(lambda: self.client.is_logged_in) is True:
-                self._observe("activity", evidence="probe")
+                self._prove_life("probe")
         except Exception as error:  # noqa: BLE001 - a pulse that can't be felt is none
             log.error("the client could not be asked: %s", type(error).__name__)
 

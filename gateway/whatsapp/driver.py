@@ -14,7 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ..driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
+from ..driver import (
+    Driver,
+    IdentityMismatch,
+    NotSent,
+    Outgoing,
+    SendRejected,
+    checked_text,
+)
 from ..redaction import package_logger
 from .events import forms_of, is_same, send_failure
 
@@ -162,7 +169,7 @@ class NeonizeDriver(Driver):
     def send(self, outgoing: Outgoing) -> str | None:
         """Write one message and return its id; blocks up to 75 s, until the server has answered."""
         self.check(outgoing)
-        to = self._chat(outgoing.chat)
+        to = self.chat_of(outgoing.chat)
         message = self._content(outgoing.message)
         try:
             response = called(lambda: self._client.send_message(to, message))
@@ -174,7 +181,7 @@ class NeonizeDriver(Driver):
         """What an exception of the client proves about a message: see `send_failure`."""
         return send_failure(error)
 
-    def _chat(self, chat: str) -> Any:
+    def chat_of(self, chat: str) -> Any:
         """The chat's JID, never with a device: the library refuses such a recipient."""
         user, _, server = chat.strip().partition("@")
         server = server or "s.whatsapp.net"
@@ -183,7 +190,7 @@ class NeonizeDriver(Driver):
     def _content(self, message: Any) -> Any:
         """Text is wrapped, for the library searches plain text for mentions and asks the server."""
         if isinstance(message, str):
-            return self._message(conversation=message)
+            return self._message(conversation=checked_text(message))
         if not hasattr(message, "SerializeToString"):
             raise SendRejected(
                 "the message is neither text nor a message of neonize",

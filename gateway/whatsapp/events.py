@@ -135,12 +135,17 @@ def dial_failure(error: BaseException, *, opened: bool) -> Told:
     text = str(error)
     # Go puts the outermost words first, and the cause last.
     detail = redact(_WRAPPING.sub("", text)) or None
-    if _UNMAPPED.search(text):
+    if is_unmapped(error):
         # The server sent a failure that the library can't express; its event pump is dead.
         return "closed", {"code": "UNMAPPED", "detail": detail}
     if opened:
         return "closed", {"detail": detail}
     return "dial_failed", {"code": _dial_code(text), "detail": detail}
+
+
+def is_unmapped(error: BaseException) -> bool:
+    """Whether the library failed to express a failure: its event pump is dead for good."""
+    return _UNMAPPED.search(str(error)) is not None
 
 
 def _dial_code(text: str) -> str:

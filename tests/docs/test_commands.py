@@ -16,7 +16,10 @@ EVERYWHERE = {"--help", "--version"}
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
     """Yields every command with its full name."""
-    for name, found in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found is not None
         here = (*path, name)
         if isinstance(found, click.Group):
             yield from commands(found, here)

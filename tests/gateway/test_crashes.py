@@ -1,5 +1,6 @@
 """Stops, starts and crashes: what a gateway finds in the log that it, or a dead one, has left."""
 
+import asyncio
 import shutil
 import threading
 from pathlib import Path
@@ -46,9 +47,10 @@ def test_a_notice_survives_a_crash(tmp_path: Path, notice: str) -> None:
     release = threading.Event()
 
     class Busy(Scripted):
-        def close_socket(self, controller: str, socket: int, force: bool) -> None:
+        async def notify(self, account: str, controller: str, told: str) -> None:
             if notice == "undelivered":
-                release.wait(WAIT_S)
+                await asyncio.to_thread(release.wait, WAIT_S)
+            await super().notify(account, controller, told)
 
     busy, later = Busy(), Scripted()
     with opened(path, busy, clock=clock) as warden:

@@ -15,7 +15,7 @@ BOUGHT_IN = {
     2: {"msgspec", "orjson", "psycopg", "sqlite_utils"},
     3: {"msgspec", "orjson"},
     4: {"msgspec", "orjson", "neonize", "pylibmagic", "starlette", "uvicorn"},
-    5: {"click", "eventsourcing", "msgspec", "orjson", "sqlite_utils", "tabulate"},
+    5: {"click", "eventsourcing", "segno", "msgspec", "orjson", "sqlite_utils", "tabulate"},
 }
 # Where a name of BOUGHT_IN, or of Python, may be imported at all.
 ONLY_IN = {
@@ -25,6 +25,7 @@ ONLY_IN = {
     "sqlite3": ("eventstore/*", "tools/bench*"),
     "sqlite_utils": ("eventstore/*", "tools/bench*"),
     "eventsourcing": ("tools/bench*",),
+    "segno": ("tools/pairing.py",),
 }
 
 TIME_AND_CHANCE = {"random", "secrets", "time", "uuid"}

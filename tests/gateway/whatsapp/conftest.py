@@ -40,12 +40,13 @@ class Recorder:
         self.machine = SimpleNamespace(
             controller="A", socket=0, policy=SimpleNamespace(silence_s=300)
         )
-        view = SimpleNamespace(machine=self.machine)
-        self.projections = SimpleNamespace(account=lambda _: view)
 
     def claim(self, account: str, controller: str | None = None, **how: Any) -> Receipt:
         self.claims.append((account, how["reason"]))
         return Receipt(controller or "A")
+
+    def standing(self, _account: str, _controller: str) -> tuple[int, float]:
+        return self.machine.socket, float(self.machine.policy.silence_s)
 
     def observe(self, account: str, name: str, **fields: Any) -> Receipt:
         if self.broken is not None:

@@ -1,0 +1,82 @@
+"""The managed connections of a service: which line acts for which account."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...eventstore.records import check_stream
+from ...statemachine.errors import InputError
+from ...statemachine.lifecycle import ENDS
+from ...statemachine.stimuli import ServiceStarted
+from ..hands import Hands
+from ..receipt import Decided
+from ..service import Service
+from .line import Line
+
+if TYPE_CHECKING:
+    from ..warden import Linewarden
+
+
+class Lines:
+    """Knows every line, and takes up what the log knows of its account."""
+
+    def __init__(self, warden: Linewarden, service: Service) -> None:
+        self._warden = warden
+        self._service = service
+        self._hands: Hands | None = None
+        self._lines: dict[str, Line] = {}
+
+    @property
+    def all(self) -> list[Line]:
+        """Every line, in the order in which they came."""
+        return list(self._lines.values())
+
+    def add(self, line: Line) -> Line:
+        """Remember a line; raises `InputError` where its account has one or can't be named so."""
+        check_stream(line.account)
+        if self._lines.setdefault(line.account, line) is not line:
+            raise InputError(
+                f"account {line.account} is managed already", hint="keep what manage() returned"
+            )
+        self._service.known.set_policy(line.account, line.settings.policy)
+        return line
+
+    # On the loop
+
+    def bind(self, hands: Hands) -> None:
+        """The lines act for what the log knows of their controllers, before anything is asked."""
+        self._hands = hands
+        for line in self.all:
+            self._bind(line)
+
+    def begin(self) -> None:
+        """Claim what has to be claimed, once the service has started."""
+        for line in self.all:
+            self._begin(line)
+
+    def take_up(self, line: Line) -> None:
+        """Do the same, and start the service of this account, for a line that comes later."""
+        self._bind(line)
+        state = self._service.account(line.account)
+        if state.holder is not None and self._service.mine(state):
+            started = ServiceStarted(at=self._service.now(), holder=state.holder)
+            self._service.observe(line.account, started)
+        self._begin(line)
+
+    def decided(self, decided: Decided) -> None:
+        """A decision is in the log."""
+        line = self._lines.get(decided.account)
+        if line is not None:
+            line.decided(decided)
+
+    def _bind(self, line: Line) -> None:
+        assert self._hands is not None
+        state = self._service.account(line.account)
+        for name in {state.controller, *(state.lingering or ())} - {None}:
+            self._hands.bind(line.account, str(name), line)
+
+    def _begin(self, line: Line) -> None:
+        """Claim what nobody ever claimed, or another holder that is gone; never over an end."""
+        state = self._service.account(line.account)
+        if state.controller is None or (state.state not in ENDS and not self._service.mine(state)):
+            self._warden.claim(line.account, driver=line, reason="start")

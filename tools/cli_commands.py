@@ -1,0 +1,123 @@
+"""The commands that ask something of an account: they go through the log, as all that happens.
+
+Whoever holds the log is handed the command and acts on it. Where nobody does, it is recorded here
+and nothing more: the next run takes up what the log asks for.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..eventstore import open_reader, open_store
+from ..eventstore.errors import StoreLocked
+from ..gateway.clock import SystemClock
+from ..gateway.commands import answer_of, command_of, hand_over
+from ..gateway.dice import Dice
+from ..gateway.service import Service
+from ..statemachine.errors import LinewardenError
+from . import reading
+from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
+
+
+def request(path: str, account: str, stimulus: str, reason: str | None) -> dict[str, Any]:
+    """What became of a command; `running` says whether somebody holds the log and acts on it.
+
+    Raises `LinewardenError` where there is no such log or account, or nobody who takes commands.
+    """
+    command_of(account, stimulus, reason)
+    reader = open_reader(path)
+    try:
+        reading.status(reader, account)
+    finally:
+        reader.close()
+    answer = hand_over(path, account, stimulus, reason)
+    if answer is not None:
+        return {**answer, "running": True}
+    return {**_record(path, account, stimulus, reason), "running": False}
+
+
+def _record(path: str, account: str, stimulus: str, reason: str | None) -> dict[str, Any]:
+    """Decide and record here; what the decision asks for is left to the next run."""
+    fields = command_of(account, stimulus, reason).fields
+    try:
+        store = open_store(path, name="linewarden " + stimulus.removesuffix("_requested"))
+    except StoreLocked as error:
+        raise LinewardenError(
+            f"{error.message}, which takes no commands",
+            hint="if it has just started, try again; a gateway takes commands where it is opened "
+            "with commands=True, as `linewarden run` does",
+        ) from None
+    try:
+        service = Service(store, holder=None, clock=SystemClock(), dice=Dice())
+        return answer_of(service.feed(account, {"stimulus": stimulus, **fields}))
+    finally:
+        store.close()
+
+
+def _show(answer: dict[str, Any]) -> None:
+    click.echo(answer["explanation"])
+    state = (answer["state"] or "unclaimed").replace("_", "-")
+    click.echo(f"{answer['account']}: {state} (position {answer['position']})")
+    if answer["granted"] and not answer["running"]:
+        click.echo("Nobody runs on this log now: it is recorded, and the next run takes it up.")
+
+
+def _command(name: str, stimulus: str, text: str, reason: str) -> click.Command:
+    """A command of the command line; `reason` is the one of its example."""
+
+    @click.argument("account")
+    @click.option(
+        "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The account's log."
+    )
+    @click.option("--reason", default=None, help="Why, for the log; it may name nobody.")
+    @json_option
+    @clear_errors
+    def run(account: str, path: str, reason: str | None, as_json: bool) -> None:
+        answer = request(path, account, stimulus, reason)
+        if as_json:
+            print_json(answer)
+        else:
+            _show(answer)
+        sys.exit(0 if answer["granted"] else 1)
+
+    shown = examples(
+        f"linewarden {name} support",
+        f'linewarden {name} support --reason "{reason}" --file linewarden.db',
+    )
+    ending = "\n\nExit code 0 where it is granted, 1 where it is refused, 2 on bad input."
+    return click.command(name, help=text + ending, epilog=shown)(run)
+
+
+restart = _command(
+    "restart",
+    "restart_requested",
+    "Restart a connection: its socket closes, and a successor is started.",
+    "no messages since noon",
+)
+stop = _command(
+    "stop",
+    "stop_requested",
+    "Stop an account on purpose; `linewarden start` begins again.",
+    "the phone is being changed",
+)
+release = _command(
+    "release",
+    "release_requested",
+    "Lift a hold and dial at once, or take the session back in a conflict.",
+    "the other gateway is off",
+)
+relink = _command(
+    "relink",
+    "relink_requested",
+    "Begin again after an end; after a logout the device is linked anew.",
+    "the phone is at hand",
+)
+start = _command(
+    "start",
+    "relink_requested",
+    "Begin again after an end, as `linewarden relink` does: after a stop, for instance.",
+    "the phone is back",
+)
