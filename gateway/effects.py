@@ -20,6 +20,9 @@ from .service import Service
 if TYPE_CHECKING:
     from .supervisor.line import Line
 
+HEAR_S = 0.5
+"""How long whoever is cancelled at an end has to hear of it."""
+
 
 class Effects:
     """Runs on the loop's thread only, while `host` runs and as it ends."""
@@ -52,7 +55,8 @@ class Effects:
         """Let what is under way end, and the workers; whatever is not done in time is left."""
         loop = asyncio.get_running_loop()
         ends = [self.hands.end(within_s), *(line.end() for line in lines)]
-        _, late = await asyncio.wait([loop.create_task(end) for end in ends], timeout=within_s)
+        tasks = [loop.create_task(end) for end in ends]
+        _, late = await asyncio.wait(tasks, timeout=within_s + HEAR_S)
         for line in lines:
             line.abandon()
         for task in late:

@@ -27,6 +27,9 @@ ACCOUNT_SENDS_MAX = 8
 EFFECT_S = 10.0
 """How long an effect waits for the one before it; then a hanging driver is passed by."""
 
+CANCEL_S = 0.2
+"""How long whatever is cancelled at an end has to hear of it."""
+
 NOTICE_RETRY_S = 60.0
 """When a notice that a driver could not deliver is tried again."""
 
@@ -195,8 +198,11 @@ class Hands:
             handle.cancel()
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=within_s)
-        for task in self._tasks:
+        late = set(self._tasks)
+        for task in late:
             task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CANCEL_S)
 
 
 def _call_of_write(driver: Driver, outgoing: Outgoing) -> tuple[Any, ...]:

@@ -216,11 +216,7 @@ class Line(Driver):
 
     def decided(self, decided: Decided) -> None:
         """A decision on the account is in the log, whoever it came from."""
-        changes = decided.outcome.changes
-        if "state" in changes:
-            state = changes["state"].printed
-            log.info("account %s: %s (%s)", self.account, state, decided.outcome.rule)
-        if not _FATAL.isdisjoint(changes) and self._warden.running:
+        if not _FATAL.isdisjoint(decided.outcome.changes) and self._warden.running:
             self._spawn(self._retire())
 
     async def _retire(self) -> None:

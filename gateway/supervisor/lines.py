@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ...eventstore import decode
 from ...eventstore.records import check_stream
 from ...statemachine.errors import InputError
 from ...statemachine.lifecycle import ENDS
 from ...statemachine.stimuli import ServiceStarted
 from ..hands import Hands
 from ..receipt import Decided
+from ..redaction import package_logger
 from ..service import Service
 from .line import Line
 
 if TYPE_CHECKING:
     from ..warden import Linewarden
+
+_SAYS = ("stimulus", "timer", "code", "reason", "signal", "exit_code")
+"""What a log line tells of the stimulus that changed the state."""
+
+log = package_logger("linewarden.supervisor")
 
 
 class Lines:
@@ -66,8 +73,15 @@ class Lines:
     def decided(self, decided: Decided) -> None:
         """A decision is in the log."""
         line = self._lines.get(decided.account)
-        if line is not None:
-            line.decided(decided)
+        if line is None:
+            return
+        line.decided(decided)
+        state = decided.outcome.changes.get("state")
+        if state is not None:
+            stimulus = decode(decided.record.body)["stimulus"]
+            told = " ".join(str(stimulus[key]) for key in _SAYS if key in stimulus)
+            rule = decided.outcome.rule
+            log.info("account %s: %s on %s (%s)", decided.account, state.printed, told, rule)
 
     def _bind(self, line: Line) -> None:
         assert self._hands is not None
