@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...statemachine.account import Account
 from ...statemachine.errors import InputError, LinewardenError
@@ -24,15 +24,13 @@ from ..redaction import package_logger
 from ..threads import in_thread
 from ..worker import protocol as wire
 from .bot import Bot
+from .host import Host
 from .inbound import Inbox
 from .process import Process
 from .remote import Remote
 from .session import Session
 from .settings import LineSettings
 from .writes import Writes
-
-if TYPE_CHECKING:
-    from ..warden import Linewarden
 
 WORKER = (sys.executable, "-P", "-m", "linewarden.gateway.worker")
 """The command of a worker, with nothing of the working folder; its pipes are added."""
@@ -55,7 +53,7 @@ class Line(Driver):
 
     def __init__(
         self,
-        warden: Linewarden,
+        warden: Host,
         account: str,
         settings: LineSettings,
         *,

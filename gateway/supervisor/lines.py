@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ...eventstore import decode
 from ...eventstore.records import check_stream
 from ...statemachine.errors import InputError
@@ -13,10 +11,8 @@ from ..hands import Hands
 from ..receipt import Decided
 from ..redaction import package_logger
 from ..service import Service
+from .host import Host
 from .line import Line
-
-if TYPE_CHECKING:
-    from ..warden import Linewarden
 
 _SAYS = ("stimulus", "timer", "code", "reason", "signal", "exit_code")
 """What a log line tells of the stimulus that changed the state."""
@@ -27,7 +23,7 @@ log = package_logger("linewarden.supervisor")
 class Lines:
     """Knows every line, and takes up what the log knows of its account."""
 
-    def __init__(self, warden: Linewarden, service: Service) -> None:
+    def __init__(self, warden: Host, service: Service) -> None:
         self._warden = warden
         self._service = service
         self._hands: Hands | None = None
