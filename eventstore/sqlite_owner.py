@@ -55,6 +55,25 @@ class OwnerLock:
             os.close(descriptor)
 
 
+def is_owned(path: str) -> bool:
+    """Whether a process has the right to write to a store now; one that was killed has not.
+
+    The lock is tried only where somebody left a name, so that this is in nobody's way.
+    """
+    try:
+        descriptor = os.open(os.path.realpath(path) + ".lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if _holder(descriptor)[0] is not None:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _holder(descriptor: int) -> tuple[int | None, str]:
     lines = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").splitlines()
     if len(lines) < 2 or not lines[0].isdigit():

@@ -43,16 +43,21 @@ class Linewarden(LoopHost):
     """Keeps the lifecycle of a gateway's connections, and routes its replies."""
 
     def __init__(
-        self, service: Service, driver: Driver | None = None, control: str | None = None
+        self,
+        service: Service,
+        driver: Driver | None = None,
+        path: str = "",
+        commands: bool = False,
     ) -> None:
         self._service = service
-        self._control = control
+        self._path = path
+        self._taking_commands = commands
         self._commands: CommandServer | None = None
         self._default_driver = driver or Driver()
         super().__init__()
         self._effects: Effects | None = None
         self._pump: Pump | None = None
-        self._lines = Lines(self, service)
+        self._lines = Lines(self, service, path)
         self.router = Router(self)
 
     @classmethod
@@ -90,7 +95,7 @@ class Linewarden(LoopHost):
         except BaseException:
             store.close()
             raise
-        return cls(service, driver, os.path.realpath(path_or_dsn) if commands else None)
+        return cls(service, driver, os.path.realpath(path_or_dsn), commands)
 
     # Running
 
@@ -106,8 +111,8 @@ class Linewarden(LoopHost):
         effects.begin()
         service.start()
         self._lines.begin()
-        if self._control is not None:
-            self._commands = CommandServer(self._control, self._take_command)
+        if self._taking_commands:
+            self._commands = CommandServer(self._path, self._take_command)
             await self._commands.start()
 
     async def _stop(self) -> None:

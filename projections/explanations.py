@@ -74,7 +74,7 @@ EXPLANATIONS: dict[str, str] = {
     "pairing.paired": "The phone accepted the pairing.",
     "pairing.window": "The phone accepted the pairing; for a while a 401 is no logout.",
     "pairing.ignored": "Word of a pairing came when none could be under way, so nothing changed.",
-    "pairing.failed": "Nobody paired in time, so the controller is closed.",
+    "pairing.failed": "Nobody paired in time, or the phone refused: the controller is closed.",
     "pairing.retry": "Nobody paired, and the policy asks for the next code.",
     "pairing.gave_up": "Nobody paired, and the policy gave the line up.",
     "pairing.credentials_saved": "The credentials are saved: from here on a 401 is a logout.",

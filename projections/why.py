@@ -95,6 +95,8 @@ def _why_state(reader: Reader, view: AccountView) -> Answer:
         before = record.state
     first = entries[0].sentence if entries else ""
     sentence = f"{connection.controller} is {connection.state.printed}. {first}"
+    if entries and entries[-1].rule == "service.stopped":
+        sentence += " The service has stopped since, and dials when it starts."
     return _answer(view, entries, sentence, proving=view.evidence.proving(view.machine))
 
 

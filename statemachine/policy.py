@@ -91,6 +91,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 DEFAULT = Policy()
 """The preset `default`, shared by all accounts without overrides."""
 
+_WORDS = {"after": ("probe", "give_up"), "relink": ("operator", "auto")}
+
 _POSITIVE = (
     "initial_s max_s fast_attempts probe_s stability_s connect_deadline_s handover_s "
     "reply_deadline_s send_deadline_s resend_s pairing_s held_max_account held_max_total "
@@ -108,11 +110,14 @@ def policy_of(overrides: dict[str, Any] | None) -> Policy:
         raise PolicyError(
             "the policy's preset is unknown", hint="use default, openclaw or zeroclaw"
         )
+    for name, words in _WORDS.items():
+        if given.get(name, words[0]) not in words:
+            raise PolicyError(f"policy: {name} is not {' or '.join(words)}", hint="use one of them")
     try:
         policy = msgspec.convert({**PRESETS[preset], **given}, Policy)
     except msgspec.ValidationError as error:
         raise PolicyError(
-            f"policy: {shown(str(error))}", hint="field names and types are those of Policy"
+            f"policy: {shown(str(error))}", hint="docs/operating.md tells what each field takes"
         ) from None
     _check(policy)
     return policy

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..eventstore import Reader, open_reader
+from ..eventstore.sqlite_owner import is_owned
 from ..gateway.clock import SystemClock
 from ..projections.explanations import OUTCOMES
 from . import reading, tables
@@ -75,6 +76,8 @@ def status(path: str, account: str | None, as_of: str | None, as_json: bool) -> 
         found = reading.status(reader, account, asked)
         now = _seen_from(reader, asked)
     _show(found, as_json, lambda rows: tables.status(rows, now))
+    if found and asked is None and not is_owned(path):
+        click.echo("No service runs on this log: this is what was known last.", err=as_json)
 
 
 @click.command(

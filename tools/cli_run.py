@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from ..gateway.redaction import RedactingFilter, package_logger
 from ..gateway.supervisor.bot import load_bot
+from ..gateway.supervisor.session import Session
 from ..gateway.supervisor.settings import LineSettings, read_settings
 from ..gateway.warden import Linewarden
 from ..statemachine.account import Account
@@ -96,7 +97,10 @@ def run(
     settings = read_settings(config, environ, accounts)
     given = {key: value for key, value in (("bot", bot), ("pairing", pairing)) if value}
     lines = {name: replace(line, **given) for name, line in settings.accounts.items()}
-    bots = {line.bot: load_bot(line.bot) for line in lines.values() if line.bot}
+    for line in lines.values():
+        if line.bot:
+            load_bot(line.bot)
+        Session(line.session).prepare()
     _look_at_worker()
     screen = Screen(sys.stdout)
     opened = Linewarden.open(
@@ -110,7 +114,6 @@ def run(
             warden.manage(
                 name,
                 _with_number(name, line, machine),
-                on_message=bots[line.bot] if line.bot else None,
                 on_code=partial(screen.show, name),
                 on_notice=partial(_tell, settings.log),
             )

@@ -17,6 +17,7 @@ from .moments import clock, relative, span
 from .reading import GapRow, ReplyRow, Standing
 
 _CELL_MAX = 48
+_NAMED = frozenset(("signal", "exit_code"))
 
 
 def status(rows: Sequence[Standing], now: int) -> str:
@@ -86,6 +87,8 @@ def why(answer: Answer) -> str:
         lines.append(
             f"Newest proof: {kind}, record version {proof.version}, {age} before the last record."
         )
+    if answer.connection is not None and answer.connection.hold_until is not None:
+        lines.append(f"No dial goes out before {clock(answer.connection.hold_until)} UTC.")
     if answer.left_off:
         lines.append(f"{answer.left_off} earlier records are not shown.")
     if answer.entries:
@@ -137,7 +140,7 @@ def gaps(rows: Sequence[GapRow], now: int) -> str:
 def replies(rows: Sequence[ReplyRow], now: int) -> str:
     """The replies and what became of them."""
     if not rows:
-        return "There is no such reply."
+        return "There is no reply, or none with this outcome."
     return _table(
         "account,reply,outcome,reason,via,sends,submitted,took,captured on,chat".split(","),
         [
@@ -162,10 +165,21 @@ def observed(entry: Entry) -> str:
     """What was observed, with what tells it apart: a code, a timer, a reply."""
     told = entry.told
     words = [entry.stimulus]
-    for name in ("timer", "reply", "code", "tag", "reason", "kind", "by", "evidence"):
+    for name in (
+        "timer",
+        "reply",
+        "code",
+        "signal",
+        "exit_code",
+        "tag",
+        "by",
+        "reason",
+        "kind",
+        "evidence",
+    ):
         value = told.get(name)
         if value is not None:
-            words.append(str(value))
+            words.append(f"{name} {value}" if name in _NAMED else str(value))
     if "socket" in told:
         words.append(f"socket {told['socket']}")
     return _cut(" ".join(words))
@@ -209,7 +223,7 @@ def _standing(row: Standing, now: int) -> str:
         ("attempt", row.attempt),
         ("cause", row.cause or "none"),
         ("reason", row.reason or "none"),
-        ("next", _next(row, now) or "nothing is due"),
+        ("next", _next(row, now) or _waiting(row)),
         ("proof", _proof(row, now) or "none: no connection is open"),
         ("replies", f"{row.held} held, {row.sending} in flight"),
         ("gap", f"open for {span(now - row.gap_since)}" if row.gap_since is not None else "none"),
@@ -247,6 +261,13 @@ def _owner(row: Standing) -> str:
 
 def _next(row: Standing, now: int) -> str:
     return f"{row.timer} {relative(row.due, now)}" if row.timer and row.due is not None else ""
+
+
+def _waiting(row: Standing) -> str:
+    """What an account without a timer waits for."""
+    if row.state == "reconnect-gap":
+        return "nothing is due: the service has stopped, and dials when it starts"
+    return "nothing is due"
 
 
 def _proof(row: Standing, now: int) -> str:

@@ -132,6 +132,19 @@ class Bot:
         if self._loop is not None:
             asyncio.run_coroutine_threadsafe(self._wind_up(within_s), self._loop)
             self._thread.join(within_s + CANCEL_S)
+        if self.failed or self.overloaded:
+            log.info(
+                "account %s: the bot failed on %d messages, and %d came when too many waited",
+                self._account,
+                self.failed,
+                self.overloaded,
+            )
+        if self._unanswered:
+            log.warning(
+                "account %s: the end left %d messages without the bot's answer",
+                self._account,
+                self._unanswered,
+            )
 
     # On the thread of the bot
 
@@ -195,12 +208,6 @@ class Bot:
     async def _wind_up(self, within_s: float) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within_s)
-        if self._unanswered:
-            log.warning(
-                "account %s: the end left %d messages without the bot's answer",
-                self._account,
-                self._unanswered,
-            )
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()

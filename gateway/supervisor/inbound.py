@@ -103,6 +103,12 @@ class Inbox:
             _submit=self._reply,
         )
 
+    def __str__(self) -> str:
+        return (
+            f"{self.handed} messages handed over, {self.repeated} repeated, "
+            f"{self.ignored} of others ignored"
+        )
+
     def ignore(self) -> None:
         """Count a message of somebody who is not heard."""
         self.ignored += 1

@@ -23,7 +23,7 @@ from ..receipt import Decided
 from ..redaction import package_logger
 from ..threads import in_thread
 from ..worker import protocol as wire
-from .bot import Bot
+from .bot import Bot, load_bot
 from .host import Host
 from .inbound import Inbox
 from .process import Process
@@ -47,8 +47,9 @@ log = package_logger("linewarden.supervisor")
 class Line(Driver):
     """Owns the connection of one account. Everything runs on the service's loop.
 
-    `on_message(message)` is the bot, sync or async; `on_code(kind, value)` shows a code to pair
-    with ("qr" or "code"), a secret; `on_notice(account, controller, notice)` tells an operator.
+    `on_message(message)` is the bot, sync or async, in the place of the settings' own;
+    `on_code(kind, value)` shows a "qr" or a "code" to pair with, a secret; `on_notice(account,
+    controller, notice)` tells an operator.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Line(Driver):
         self.session = Session(settings.session)
         self.inbox = Inbox(account, warden.router.reply)
         self._warden = warden
+        if on_message is None and settings.bot is not None:
+            on_message = load_bot(settings.bot)
         self._bot = Bot(on_message, account) if on_message is not None else None
         self._on_code = on_code
         self._on_notice = on_notice
@@ -83,7 +86,7 @@ class Line(Driver):
 
     @property
     def worker_pid(self) -> int | None:
-        """The process that holds the connection, if any."""
+        """The process that holds the connection."""
         return self._process.pid if self._process and not self._process.over else None
 
     @property
@@ -147,13 +150,11 @@ class Line(Driver):
 
     async def end(self) -> None:
         """End the worker and the bot; the account rests."""
-        for task in self._tasks:
-            task.cancel()
-        loop = asyncio.get_running_loop()
-        bot = [in_thread(loop, self._bot.end, BOT_END_S)] if self._bot is not None else []
+        bot = [in_thread(asyncio.get_running_loop(), self._bot.end, BOT_END_S)] if self._bot else []
         async with self._turn:
             await self._end_worker(force=False)
         await asyncio.gather(*bot)
+        log.info("account %s: %s", self.account, self.inbox)
 
     def abandon(self) -> None:
         """Kill the worker, if there still is one: its end has no time left."""
@@ -248,6 +249,8 @@ class Line(Driver):
 
     def _told(self, process: Process, controller: str, report: wire.AnyReport) -> None:
         match report:
+            case wire.Observed(name="socket_closed") if process.ending:
+                return  # whoever asked for the end says it, when the worker is over
             case wire.Observed(name=name, at=at, fields=fields, number=number):
                 view = self._warden.projections.account(self.account)
                 at = max(at, view.at) if view is not None else at
@@ -265,6 +268,8 @@ class Line(Driver):
             case wire.Ignored():
                 self.inbox.ignore()
             case wire.PairingCode(kind=kind, value=value) if self._on_code is not None:
+                if kind != self.settings.pairing:
+                    log.warning("account %s: there is no pair_phone to pair by code", self.account)
                 self._on_code(kind, value)
             case wire.PairingCode():
                 log.warning("account %s waits to be paired: give manage() an on_code", self.account)

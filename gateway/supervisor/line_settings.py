@@ -46,13 +46,15 @@ def at(place: str) -> Iterator[None]:
         ) from None
 
 
-def check_keys(given: Iterable[str], known: Sequence[str], place: str) -> None:
+def check_keys(given: Iterable[str], known: Sequence[str], place: str, prefix: str = "") -> None:
+    """Refuse a key that isn't known, and name one that is like it; all may have a prefix."""
     for key in given:
         if key not in known:
             near = get_close_matches(key, known, 1)
+            names = ", ".join(prefix + name for name in known)
             raise SettingsError(
-                f"{place}: unknown is {redact(key, 60)}",
-                hint=f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}",
+                f"{place}: unknown is {redact(prefix + key, 60)}",
+                hint=f"did you mean {prefix}{near[0]}?" if near else f"known are {names}",
             )
 
 

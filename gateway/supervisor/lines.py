@@ -13,6 +13,7 @@ from ..redaction import package_logger
 from ..service import Service
 from .host import Host
 from .line import Line
+from .session import files_of, files_of_log
 
 _SAYS = ("stimulus", "timer", "code", "reason", "signal", "exit_code")
 """What a log line tells of the stimulus that changed the state."""
@@ -23,8 +24,9 @@ log = package_logger("linewarden.supervisor")
 class Lines:
     """Knows every line, and takes up what the log knows of its account."""
 
-    def __init__(self, warden: Host, service: Service) -> None:
+    def __init__(self, warden: Host, service: Service, log_path: str) -> None:
         self._warden = warden
+        self._log_path = log_path
         self._service = service
         self._hands: Hands | None = None
         self._lines: dict[str, Line] = {}
@@ -35,8 +37,21 @@ class Lines:
         return list(self._lines.values())
 
     def add(self, line: Line) -> Line:
-        """Remember a line; raises `InputError` where its account has one or can't be named so."""
+        """Remember a line.
+
+        Raises `InputError` where its account has one or can't be named so, and where its session
+        would be a file of the log or of another session: a purge would delete both.
+        """
         check_stream(line.account)
+        taken = set(files_of_log(self._log_path))
+        taken.update(
+            *(files_of(one.session.path) for one in self.all if one.account != line.account)
+        )
+        if not taken.isdisjoint(files_of(line.session.path)):
+            raise InputError(
+                f"the session of account {line.account} is a file of the log or of another account",
+                hint="give each account a session of its own",
+            )
         if self._lines.setdefault(line.account, line) is not line:
             raise InputError(
                 f"account {line.account} is managed already", hint="keep what manage() returned"

@@ -44,6 +44,11 @@ def files_of(database: str) -> tuple[str, ...]:
     return (database, *(database + suffix for suffix in ("-wal", "-shm", "-journal")))
 
 
+def files_of_log(path: str) -> tuple[str, ...]:
+    """A log, and what linewarden lays beside it."""
+    return (*files_of(path), path + ".lock", path + ".control", path + ".anchors")
+
+
 class Session:
     """Where the session of an account lies; raises `InputError` for a path that can't work."""
 

@@ -17,7 +17,7 @@ from ...statemachine.errors import InputError
 from ...statemachine.policy import Policy, policy_of
 from ..redaction import package_logger, redact
 from .line_settings import LineSettings, SettingsError, at, check_keys
-from .session import Session, expanded, files_of
+from .session import Session, expanded, files_of, files_of_log
 
 __all__ = ["LineSettings", "Settings", "SettingsError", "read_settings"]
 
@@ -122,8 +122,8 @@ def _environment(environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, 
     for name, value in environ.items():
         if not name.startswith(PREFIX) or not value or _CLUSTER.fullmatch(name):
             continue
-        check_keys([name], [PREFIX + word for word in known], "the environment")
         word = name.removeprefix(PREFIX)
+        check_keys([word], known, "the environment", PREFIX)
         if word in VARIABLES:
             variables[word] = value
             continue
@@ -205,7 +205,7 @@ def _checked_holder(name: str) -> str:
 
 def _keep_apart(lines: dict[str, LineSettings], path: str, config: str | None) -> None:
     """Refuse two owners of one file: the purge of one would delete the other."""
-    owners = dict.fromkeys([*files_of(path), path + ".lock", path + ".control"], "the log")
+    owners = dict.fromkeys(files_of_log(path), "the log")
     if config is not None:
         owners[os.path.realpath(config)] = "the configuration"
     for name, line in lines.items():

@@ -75,6 +75,8 @@ def load(voice: Voice) -> Library:
     logging.getLogger().handlers = [LogToService(voice)]
     logging.getLogger().setLevel(logging.INFO)
     logging.getLogger("neonize.utils.log").setLevel(logging.INFO)
+    # Each worker would warn that there is no ffmpeg; `linewarden doctor` says so once.
+    logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
     return library
 
 
@@ -254,38 +256,36 @@ class Client:
     # Life and end
 
     def ask(self, ask: Ask) -> None:
-        """Say whether the client is connected; it may be held up by a dial, and then says None."""
+        """Say that the worker lives, once its client was asked too, or after `ASK_S`.
+
+        A client that dials may be held up for a minute; it is asked again when it has answered.
+        """
         if not self._asking.acquire(blocking=False):
             self._voice.tell(Alive(number=ask.number))
             return
-        answers: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        answered = threading.Event()
 
         def probe() -> None:
             try:
-                answers.put(self._is_connected())
+                self._feel_pulse()
             finally:
                 self._asking.release()
+                answered.set()
 
         def answer() -> None:
-            connected = None
-            try:
-                connected = answers.get(timeout=ASK_S)
-            except queue.Empty:
+            if not answered.wait(ASK_S):
                 log.info("the client did not say in time whether it is connected")
-            self._voice.tell(Alive(number=ask.number, connected=connected))
+            self._voice.tell(Alive(number=ask.number))
 
         threading.Thread(target=probe, name="linewarden-probe", daemon=True).start()
         threading.Thread(target=answer, name="linewarden-answer", daemon=True).start()
 
-    def _is_connected(self) -> bool:
+    def _feel_pulse(self) -> None:
         attachment = self._attachment
-        if attachment is None:
-            return False
-        client = attachment.client
-        connected = bool(client.is_logged_in) and bool(client.is_connected)
-        if connected:
-            attachment.probe()
-        return connected
+        if attachment is not None:
+            client = attachment.client
+            if client.is_logged_in and client.is_connected:
+                attachment.probe()
 
     def stop(self) -> None:
         """Stop the client; it may take a minute while it dials, or for ever while it pairs."""

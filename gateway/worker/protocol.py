@@ -76,7 +76,7 @@ class Show(Order, frozen=True, kw_only=True):
 
 
 class Ask(Order, frozen=True, kw_only=True):
-    """Do you live, and does your client?"""
+    """Do you live? And feel your client's pulse."""
 
     number: int
 
@@ -148,10 +148,9 @@ class Written(Report, frozen=True, kw_only=True):
 
 
 class Alive(Report, frozen=True, kw_only=True):
-    """The answer to `Ask`: whether the client is connected; None where it did not say in time."""
+    """The answer to `Ask`: the worker lives. That its client does too is observed as `activity`."""
 
     number: int
-    connected: bool | None = None
 
 
 class Spent(Report, frozen=True, kw_only=True):

@@ -1,5 +1,7 @@
 """Operations around replies: best effort, on the live controller, under the same guard."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,9 +62,13 @@ def test_an_operation_may_be_given_up(warden: Linewarden) -> None:
     """A promise that was cancelled meanwhile is no error of the gateway's."""
     bring_up(warden)
 
+    given = threading.Event()
+
     async def slow(_target: Any) -> None:
+        await asyncio.to_thread(given.wait, WAIT_S)
         promise.cancel()
 
     promise = warden.router.perform("main", slow)
+    given.set()
     assert warden.router.perform("main", lambda _target: "next").result(WAIT_S) == "next"
     assert promise.cancelled()

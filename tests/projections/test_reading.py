@@ -127,7 +127,7 @@ def test_replies_are_told_with_their_outcome(
     assert (last.reply, last.outcome, last.reason) == ("r-late", "refused", "logged_out")
     table = tables.replies(reading.replies(store), lines_of_a_gateway["ended"].at)
     assert re.search(r"live +r-live +sent +live-1 +1 .* chat_7", table)
-    assert tables.replies([], 0) == "There is no such reply."
+    assert tables.replies([], 0) == "There is no reply, or none with this outcome."
 
 
 def test_answers_are_plain_json(store: Store, lines_of_a_gateway: dict[str, Any]) -> None:
