@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from linewarden.gateway.driver import Driver, IdentityMismatch, NotSent, Outgoing, SendRejected
     from linewarden.gateway.receipt import ReplyResult
     from linewarden.gateway.router import Skipped
+    from linewarden.gateway.supervisor.inbound import Message
+    from linewarden.gateway.supervisor.line_settings import LineSettings
     from linewarden.gateway.warden import Linewarden
     from linewarden.statemachine.errors import InputError, LinewardenError
 
@@ -16,8 +18,10 @@ _HOMES = {
     "Driver": "gateway.driver",
     "IdentityMismatch": "gateway.driver",
     "InputError": "statemachine.errors",
+    "LineSettings": "gateway.supervisor.line_settings",
     "Linewarden": "gateway.warden",
     "LinewardenError": "statemachine.errors",
+    "Message": "gateway.supervisor.inbound",
     "NotSent": "gateway.driver",
     "Outgoing": "gateway.driver",
     "ReplyResult": "gateway.receipt",
@@ -29,8 +33,10 @@ __all__ = [
     "Driver",
     "IdentityMismatch",
     "InputError",
+    "LineSettings",
     "Linewarden",
     "LinewardenError",
+    "Message",
     "NotSent",
     "Outgoing",
     "ReplyResult",

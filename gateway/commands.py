@@ -173,6 +173,9 @@ class CommandServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> dict[str, Any]:
         try:
+            # Read first: a socket that is closed with words unread takes its answer back.
+            async with asyncio.timeout(SPEAK_S):
+                line = await _line(reader)
             if len(self._clients) > CLIENTS_MAX:
                 raise LinewardenError("too many commands at once", hint="try again in a moment")
             if _peer_uid(writer.get_extra_info("socket")) not in (0, os.geteuid()):
@@ -180,8 +183,6 @@ class CommandServer:
                     "commands are taken only from the user that the gateway runs as",
                     hint="run the command as that user",
                 )
-            async with asyncio.timeout(SPEAK_S):
-                line = await _line(reader)
             return answer_of(await self._decided(line))
         except LinewardenError as error:
             return {"error": error.message, "hint": error.hint}

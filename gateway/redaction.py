@@ -35,6 +35,9 @@ _SHAPES = {
     "link": r"(?i:(?:https?://)?(?:[\w-]+\.)*wa\.me/|(?:chat|api)\.whatsapp\.com/)\S*",
     # A QR payload: a version, and then keys.
     "pairing": r"(?<![\w.])\d@[\w+/=,.-]{16,}",
+    # An address of the network names no person, and says which resolver or proxy failed.
+    "address": r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+    r"(?::\d{1,5})?(?![\w.@-])",
     # JIDs, LIDs with their devices, and anything else that is somebody at somewhere.
     "id": r"(?<![\w.+:-])[\w.+:-]+@[\w.-]+",
     # Keys: padded base64, long runs that mix what words don't mix, and very long runs.
@@ -61,7 +64,7 @@ def redact(text: str, limit: int = TEXT_MAX) -> str:
 
 def _label(found: re.Match[str]) -> str:
     shape = found.lastgroup or ""
-    return found[0] if shape == "keep" else f"[{_SHOWN.get(shape, shape)}]"
+    return found[0] if shape in ("keep", "address") else f"[{_SHOWN.get(shape, shape)}]"
 
 
 class RedactingFilter(logging.Filter):

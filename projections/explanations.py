@@ -134,7 +134,7 @@ EXPLANATIONS: dict[str, str] = {
     "reply.sent": "The server acknowledged the reply: it is sent.",
     "reply.resend": "The reply was provably not sent, and is held to be written again.",
     "reply.uncertain": "Nobody can say whether the reply was sent, so it is not written again.",
-    "reply.rejected": "The server rejected the reply.",
+    "reply.rejected": "The reply was rejected, by the server or before it was written.",
     "reply.expired": "The deadline of the reply passed while it was held.",
     "reply.answered_late": "The answer came after the outcome of the reply: evidence only.",
     "reply.cancelled": "The reply was cancelled before it was sent.",
@@ -161,7 +161,7 @@ OUTCOMES: dict[str, str] = {
     "sent": "The server acknowledged it.",
     "uncertain": "It may or may not have been sent, and is not written again.",
     "refused": "It was not sent",
-    "rejected": "The server rejected it.",
+    "rejected": "It was rejected, by the server or before it was written.",
     "expired": "Its deadline passed before it could be sent.",
     "cancelled": "It was cancelled before it was sent.",
 }

@@ -70,7 +70,11 @@ def _command(name: str, stimulus: str, text: str, reason: str) -> click.Command:
 
     @click.argument("account")
     @click.option(
-        "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The account's log."
+        *("--file", "-f", "path"),
+        default=DEFAULT_FILE,
+        show_default=True,
+        envvar="LINEWARDEN_LOG",
+        help="The log; LINEWARDEN_LOG where the option is left out.",
     )
     @click.option("--reason", default=None, help="Why, for the log; it may name nobody.")
     @json_option

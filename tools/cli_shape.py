@@ -42,6 +42,10 @@ def print_json(data: Any) -> None:
 
 
 file_option = click.option(
-    "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The log to read."
+    *("--file", "-f", "path"),
+    default=DEFAULT_FILE,
+    show_default=True,
+    envvar="LINEWARDEN_LOG",
+    help="The log; LINEWARDEN_LOG where the option is left out.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Data instead of a table.")

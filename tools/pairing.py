@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import threading
+import time
 from queue import SimpleQueue
 from typing import TextIO
 
@@ -22,6 +23,9 @@ from ..statemachine.errors import InputError
 
 BORDER = 2
 """Light modules around the QR; four are the norm, and phones are content with two."""
+
+EXPIRES_S = 60.0
+"""A code of another account is drawn again only while it may be good: the first lasts so long."""
 
 CLEAR = "\x1b[H\x1b[2J"
 WHITE_ON_BLACK, PLAIN = "\x1b[97;40m", "\x1b[0m"
@@ -36,7 +40,7 @@ class Screen:
         self._descriptor = out.fileno() if out.isatty() else None
         self._codes: SimpleQueue[tuple[str, str, str]] = SimpleQueue()
         self._told: set[str] = set()
-        self._drawn: str | None = None
+        self._drawn: dict[str, tuple[float, str]] = {}
         if self._descriptor is not None:
             threading.Thread(target=self._draw, name="linewarden-screen", daemon=True).start()
 
@@ -57,10 +61,12 @@ class Screen:
         while True:
             account, kind, value = self._codes.get()
             text = _qr(account, value, self._columns()) if kind == "qr" else _code(account, value)
-            if self._drawn == account:
-                text = CLEAR + text  # or somebody scans the old one
-            self._drawn = account
-            rest = memoryview(text.encode())
+            now = time.monotonic()
+            clear = CLEAR if self._drawn else ""  # or somebody scans an old one
+            self._drawn.pop(account, None)
+            self._drawn[account] = now, text
+            shown = [text for drawn, text in self._drawn.values() if now - drawn < EXPIRES_S]
+            rest = memoryview((clear + "".join(shown)).encode())
             try:
                 while rest:
                     # Not `sys.stdout`: its lock, held by a terminal that waits, would hold the end.

@@ -15,9 +15,7 @@ from ..projections.why import Answer
 from ..statemachine.policy import NS
 from .moments import clock, relative, span
 from .reading import GapRow, ReplyRow, Standing
-
-_CELL_MAX = 48
-_NAMED = frozenset(("signal", "exit_code"))
+from .wording import consequences, meaning, observed
 
 
 def status(rows: Sequence[Standing], now: int) -> str:
@@ -100,7 +98,7 @@ def why(answer: Answer) -> str:
                 clock(entry.at),
                 observed(entry),
                 entry.rule,
-                entry.sentence,
+                meaning(entry),
                 consequences(entry, of_reply),
             ]
             for entry in answer.entries
@@ -159,56 +157,6 @@ def replies(rows: Sequence[ReplyRow], now: int) -> str:
             for row in rows
         ],
     )
-
-
-def observed(entry: Entry) -> str:
-    """What was observed, with what tells it apart: a code, a timer, a reply."""
-    told = entry.told
-    words = [entry.stimulus]
-    for name in (
-        "timer",
-        "reply",
-        "code",
-        "signal",
-        "exit_code",
-        "tag",
-        "by",
-        "reason",
-        "kind",
-        "evidence",
-    ):
-        value = told.get(name)
-        if value is not None:
-            words.append(f"{name} {value}" if name in _NAMED else str(value))
-    if "socket" in told:
-        words.append(f"socket {told['socket']}")
-    return _cut(" ".join(words))
-
-
-def consequences(entry: Entry, of_reply: str | None = None) -> str:
-    """What was asked for, and which replies got their outcome; of one reply only, if named."""
-    said = [
-        _effect(effect)
-        for effect in entry.effects
-        if of_reply is None or effect.get("reply") == of_reply
-    ]
-    for name, settled in entry.settled.items():
-        if of_reply in (None, name):
-            reason = f" ({settled['reason']})" if settled.get("reason") else ""
-            said.append(f"{name} {settled['outcome']}{reason}")
-    return _cut(", ".join(said))
-
-
-def _effect(effect: dict[str, Any]) -> str:
-    kind = effect["effect"]
-    if kind == "send":
-        return f"send {effect['reply']} via {effect['controller']}"
-    if kind == "claim":
-        return f"claim ({effect['reason']})"
-    if kind == "notify":
-        return f"notify {effect['notice']}"
-    socket = f" socket {effect['socket']}" if "socket" in effect else ""
-    return f"{kind} {effect['controller']}{socket}"
 
 
 def _standing(row: Standing, now: int) -> str:
@@ -287,10 +235,6 @@ def _uncertain(row: GapRow, now: int) -> str:
 
 def _printed(state: str | None) -> str:
     return f"→ {state.replace('_', '-')}" if state is not None else ""
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _CELL_MAX else text[: _CELL_MAX - 1] + "…"
 
 
 def _table(headers: list[str], rows: list[list[Any]]) -> str:

@@ -24,6 +24,7 @@ from ..redaction import package_logger
 from ..threads import in_thread
 from ..worker import protocol as wire
 from .bot import Bot, load_bot
+from .codes import Codes
 from .host import Host
 from .inbound import Inbox
 from .process import Process
@@ -71,7 +72,7 @@ class Line(Driver):
         if on_message is None and settings.bot is not None:
             on_message = load_bot(settings.bot)
         self._bot = Bot(on_message, account) if on_message is not None else None
-        self._on_code = on_code
+        self._codes = Codes(account, settings.pairing, on_code)
         self._on_notice = on_notice
         self._worker = worker
         self._process: Process | None = None
@@ -267,12 +268,8 @@ class Line(Driver):
                     self._bot.hand(message)
             case wire.Ignored():
                 self.inbox.ignore()
-            case wire.PairingCode(kind=kind, value=value) if self._on_code is not None:
-                if kind != self.settings.pairing:
-                    log.warning("account %s: there is no pair_phone to pair by code", self.account)
-                self._on_code(kind, value)
-            case wire.PairingCode():
-                log.warning("account %s waits to be paired: give manage() an on_code", self.account)
+            case wire.PairingCode(kind=kind, value=value):
+                self._spawn(self._codes.show(kind, value))
             case wire.Spent(socket=socket) if process is self._process:
                 self._spawn(self._renew(controller, socket))
             case wire.Fault(message=message, hint=hint):

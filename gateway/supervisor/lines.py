@@ -18,6 +18,9 @@ from .session import files_of, files_of_log
 _SAYS = ("stimulus", "timer", "code", "reason", "signal", "exit_code")
 """What a log line tells of the stimulus that changed the state."""
 
+DETAIL_MAX = 120
+"""Characters of what a library says that a log line keeps."""
+
 log = package_logger("linewarden.supervisor")
 
 
@@ -91,7 +94,8 @@ class Lines:
         if state is not None:
             stimulus = decode(decided.record.body)["stimulus"]
             told = " ".join(str(stimulus[key]) for key in _SAYS if key in stimulus)
-            rule = decided.outcome.rule
+            detail = f" ({stimulus['detail']})" if "detail" in stimulus else ""
+            told, rule = told + detail[:DETAIL_MAX], decided.outcome.rule
             log.info("account %s: %s on %s (%s)", decided.account, state.printed, told, rule)
 
     def _bind(self, line: Line) -> None:

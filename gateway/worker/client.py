@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import logging
 import os
-import queue
 import threading
 import traceback
 from collections.abc import Callable
@@ -25,14 +24,13 @@ from ..whatsapp.adapter import Library, load_neonize, tap_for
 from ..whatsapp.attachment import Attachment
 from ..whatsapp.driver import NeonizeDriver
 from ..whatsapp.events import is_unmapped
-from .messages import Allowlist, inbound_of
+from .hearing import Hearing
 from .protocol import (
     Alive,
     Ask,
     Begin,
     Dial,
     Fault,
-    Ignored,
     Observed,
     PairingCode,
     Show,
@@ -91,12 +89,10 @@ class Client:
         self._kept: list[Attachment] = []
         self._connecting = False
         self._writers = ThreadPoolExecutor(WRITES_MAX, thread_name_prefix="linewarden-write")
-        self._allowed = Allowlist(begin.allow) if begin.allow is not None else None
-        self._inbound: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._hearing = Hearing(begin.allow, voice, self.other_form)
         self._phone_asked = False
         self._ending = threading.Lock()
         self._asking = threading.Lock()
-        threading.Thread(target=self._hand_in, name="linewarden-inbound", daemon=True).start()
 
     # Dialing
 
@@ -140,7 +136,7 @@ class Client:
         client.event.qr(self._show_qr)
         client.event.paircode(lambda *_: None)  # the library's own would log the code
         [message] = [kind for kind in library.events.values() if kind.__name__ == "Message"]
-        client.event(message)(lambda _client, event: self._inbound.put(event))
+        client.event(message)(lambda _client, event: self._hearing.take(event))
         driver = NeonizeDriver(client, library.jid, library.message)
         tap = tap_for(client)
         attachment = Attachment(self._voice, tap, "", driver, SystemClock(), pulse=False)
@@ -173,21 +169,7 @@ class Client:
 
     # Messages
 
-    def _hand_in(self) -> None:
-        while True:
-            event = self._inbound.get()
-            try:
-                inbound = inbound_of(event)
-                if inbound is None:
-                    continue
-                if self._allowed is None or self._allowed.allows(inbound, self._other_form):
-                    self._voice.tell(inbound)
-                else:
-                    self._voice.tell(Ignored())
-            except Exception as error:  # noqa: BLE001 - one odd message must not stop the others
-                log.error("a message could not be read: %s", type(error).__name__)
-
-    def _other_form(self, jid: str) -> str | None:
+    def other_form(self, jid: str) -> str | None:
         """The other form of somebody by the library's map, which asks no server."""
         user, _, server = jid.partition("@")
         attachment = self._attachment

@@ -10,7 +10,7 @@ from linewarden.gateway.supervisor.bot import BotError
 from linewarden.gateway.supervisor.settings import LineSettings, read_settings
 
 from .conftest import Stage
-from .strings import event, message, wait_until
+from .strings import event, fails, message, wait_until
 
 QR = "https://wa.me/settings/linked_devices#one"
 
@@ -107,3 +107,32 @@ def test_a_refused_pairing_is_not_called_a_late_one(stage: Stage) -> None:
     puppet.play(event("PairStatus", BusinessName="", Platform="", Status=1, Error="no"))
     [failed] = stage.wait_told("pairing_failed")
     assert "refused" in explain(failed.rule)
+
+
+def test_a_code_that_cannot_be_shown_is_no_secret_in_a_log(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An `on_code` that fails holds up nothing, and what it raises is told by its type only."""
+
+    async def refused(_kind: str, value: str) -> None:
+        raise RuntimeError(f"nobody can see {value}")
+
+    stage.string().at_connect = []
+    stage.open()
+    stage.manage(on_code=refused)
+    puppet = stage.string().puppet()
+    puppet.private("Qr", QR)
+    wait_until(lambda: "RuntimeError" in caplog.text)
+    assert "linked_devices" not in caplog.text
+    puppet.private("LoginStatus", "timeout")
+    stage.wait_state("closed")
+
+
+def test_a_log_line_says_why_a_dial_failed(stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """The library's words stand in the log and in the timeline; an address is no phone number."""
+    stage.string().at_connect = [fails("dial tcp 10.0.0.7:1080: connect: connection refused")]
+    with caplog.at_level("INFO"):
+        stage.open()
+        stage.manage()
+        stage.wait_told("dial_failed")
+        wait_until(lambda: "10.0.0.7:1080" in caplog.text)

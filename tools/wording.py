@@ -1,0 +1,65 @@
+"""Records in words: what was observed, what it means, and what came of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..projections.timeline import Entry
+
+_CELL_MAX = 48
+_TELLING = (
+    *("timer", "reply", "code", "signal", "exit_code"),
+    *("tag", "by", "reason", "kind", "evidence"),
+)
+_NAMED = frozenset(("signal", "exit_code"))
+
+
+def observed(entry: Entry) -> str:
+    """What was observed, with what tells it apart: a code, a timer, a reply."""
+    told = entry.told
+    words = [entry.stimulus]
+    for name in _TELLING:
+        value = told.get(name)
+        if value is not None:
+            words.append(f"{name} {value}" if name in _NAMED else str(value))
+    if "socket" in told:
+        words.append(f"socket {told['socket']}")
+    if "detail" in told:
+        words.append(f"({told['detail']})")
+    return cut(" ".join(words))
+
+
+def meaning(entry: Entry) -> str:
+    """What was decided, and what the library or the driver said of it."""
+    detail = entry.told.get("detail")
+    return f"{entry.sentence} ({detail})" if detail else entry.sentence
+
+
+def consequences(entry: Entry, of_reply: str | None = None) -> str:
+    """What was asked for, and which replies got their outcome; of one reply only, if named."""
+    said = [
+        _effect(effect)
+        for effect in entry.effects
+        if of_reply is None or effect.get("reply") == of_reply
+    ]
+    for name, settled in entry.settled.items():
+        if of_reply in (None, name):
+            reason = f" ({settled['reason']})" if settled.get("reason") else ""
+            said.append(f"{name} {settled['outcome']}{reason}")
+    return cut(", ".join(said))
+
+
+def _effect(effect: dict[str, Any]) -> str:
+    kind = effect["effect"]
+    if kind == "send":
+        return f"send {effect['reply']} via {effect['controller']}"
+    if kind == "claim":
+        return f"claim ({effect['reason']})"
+    if kind == "notify":
+        return f"notify {effect['notice']}"
+    socket = f" socket {effect['socket']}" if "socket" in effect else ""
+    return f"{kind} {effect['controller']}{socket}"
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= _CELL_MAX else text[: _CELL_MAX - 1] + "…"
