@@ -77,6 +77,7 @@ class VaultEntry(msgspec.Struct, frozen=True):
 class Append(msgspec.Struct, eq=False):
     """A request to append records to one stream, all or none.
 
+    `vault` are values that it brings along, `erased` the tokens whose values go with it.
     `follows` is the queued request that this one was decided upon: where that fails, this one fails
     too, although its expected version may fit again by chance.
 
@@ -92,6 +93,7 @@ class Append(msgspec.Struct, eq=False):
     follows: "Append | None" = None
     result: list[Record] | None = None
     error: Exception | None = None
+    erased: tuple[str, ...] = ()
     done: Callable[["Append"], None] | None = None
 
 

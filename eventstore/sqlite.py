@@ -13,13 +13,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 from ..statemachine.errors import InputError, LinewardenError
-from .errors import StoreClosed, StoreNotFound
+from .archive import prove
+from .archived import archive_id, archive_of
+from .errors import InvalidRecord, StoreClosed, StoreNotFound
 from .records import Append, NewRecord, Record, VaultEntry, check_append, check_stream
-from .sqlite_connection import read_only
+from .sqlite_archive import delete, shrink
 from .sqlite_owner import OwnerLock
+from .sqlite_place import check_rights, make_private
 from .sqlite_reader import SQLiteReader
 from .sqlite_schema import is_new
+from .sqlite_vault import erase
 from .sqlite_writer import Writer
+from .statements import STATEMENTS
 from .turns import Turns
 
 REQUESTS_PER_COMMIT_MAX = 512
@@ -42,6 +47,7 @@ class SQLiteStore(SQLiteReader):
         self._commit_lock = threading.Lock()
         self._leader: int | None = None
         self._failure: Exception | None = None  # of a `done`
+        self._journal_told = False  # what was erased may still stand in the write-ahead log
         self._open = True
         self._turns = Turns(self.enqueue, self.flush)
 
@@ -68,11 +74,11 @@ class SQLiteStore(SQLiteReader):
             raise InputError("A log id has 16 bytes")
         place = os.path.realpath(os.fspath(path))
         is_new(place)
-        _check_rights(place)
+        check_rights(place)
         owner = OwnerLock(place, name)
         try:
             if is_new(place):
-                _make_private(place)
+                make_private(place)
             writer = Writer(place, size_bytes_max)
             writer.open(create=True, log_id=log_id)
         except BaseException:
@@ -173,19 +179,44 @@ class SQLiteStore(SQLiteReader):
         with self._commit_lock:
             for key in [key for key in self._checkpoints if key[0] == projection]:
                 del self._checkpoints[key]
-            self._writer.execute("drop_checkpoints", [(projection,)])
+            self._writer.run(
+                lambda on: on.execute(STATEMENTS["drop_checkpoints"], (projection,)).rowcount
+            )
 
     def erase(self, tokens: Iterable[str]) -> int:
         """Delete values from the vault and from the files; return how many there were.
 
         SQLite overwrites what is deleted; a copy may stay in the write-ahead log while another
-        process is in the middle of a read, until the next checkpoint.
+        process is in the middle of a read, until a commit after that. An `Append` erases too.
         """
         self._check_usable()
         with self._commit_lock:
-            erased = self._writer.execute("erase_vault", [(token,) for token in tokens])
-            self._writer.empty_journal()
+            erased = self._writer.run(lambda on: erase(on, tokens))
+            self._journal_told = not self._writer.empty_journal()
         return erased
+
+    def release(self, record: Record, bundle: str) -> int:
+        """Delete the records that an `archived` record stands for; return how many there were.
+
+        Only once that record is in the log, and the bundle was read whole and is the one that it
+        names: raises `BadBundle` or `InvalidRecord`.
+        """
+        self._check_usable()
+        stored = self.get(record.id)
+        if stored != record or record.id != archive_id(
+            self.log_id, record.stream, archive_of(record).last
+        ):
+            raise InvalidRecord("The record that stands for archived ones is not in the log")
+        prove(record, self.log_id, bundle)
+        with self._commit_lock:
+            return self._writer.run(lambda on: delete(on, record.stream, archive_of(record).last))
+
+    def shrink(self) -> None:
+        """Give the room of deleted records back to the disk; it takes as much again meanwhile."""
+        self._check_usable()
+        with self._commit_lock:
+            self._writer.close()
+            shrink(self.path)
 
     def limit_size(self, size_bytes_max: int | None) -> None:
         """Set how far the file may grow from now on; None lifts the limit."""
@@ -224,6 +255,8 @@ class SQLiteStore(SQLiteReader):
                 for key, value in checkpoints.items():
                     if self._checkpoints.get(key) is value:
                         del self._checkpoints[key]
+                if self._journal_told or any(append.erased for append in batch):
+                    self._journal_told = not self._emptied()
             elif checkpoints:
                 _log.warning("checkpoints wait for the store: %s", type(error).__name__)
         finally:
@@ -232,6 +265,14 @@ class SQLiteStore(SQLiteReader):
                     self._call_done(append)
             self._leader = None
         return error
+
+    def _emptied(self) -> bool:
+        """Whether the write-ahead log could be emptied; what was committed stays so if it fails."""
+        try:
+            return self._writer.empty_journal()
+        except LinewardenError as error:
+            _log.warning("what was erased waits for the store: %s", type(error).__name__)
+            return False
 
     def _call_done(self, append: Append) -> None:
         assert append.done is not None
@@ -253,22 +294,3 @@ class SQLiteStore(SQLiteReader):
                 hint="open it in the process that writes",
             )
         raise StoreClosed("The store is closed")
-
-
-def _check_rights(path: str) -> None:
-    """Refuse before anything is made: SQLite would say it at the first append only."""
-    effective = os.access in os.supports_effective_ids
-    folder = os.path.dirname(path)
-    if not os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
-        raise read_only(path)
-    if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK, effective_ids=effective):
-        raise read_only(path)
-
-
-def _make_private(path: str) -> None:
-    """Make the file before SQLite does: its journals inherit the rights, 0600."""
-    if not os.path.exists(path):
-        try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        except OSError as error:
-            raise read_only(path) from error

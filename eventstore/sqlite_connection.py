@@ -42,7 +42,10 @@ _WRITING_PRAGMAS = {
     "synchronous": 2,
     "wal_autocheckpoint": CHECKPOINT_PAGES,
     "journal_size_limit": JOURNAL_BYTES_MAX,
+    "temp_store": 2,  # in memory: what an erasure has in hand must not come into another file
 }
+
+_ASSERTED = ("synchronous", "secure_delete", "temp_store", "foreign_keys", "trusted_schema")
 
 _HINTS = {
     "SQLITE_FULL": "free disk space, or raise the limit of the store: the next append tries anew",
@@ -66,7 +69,7 @@ def connect_writing(path: str, size_bytes_max: int | None = None) -> sqlite3.Con
                 hint="put the store on a local disk, not on a network share",
             )
         _set(connection, _WRITING_PRAGMAS)
-        for name in ("synchronous", "secure_delete", "foreign_keys", "trusted_schema"):
+        for name in _ASSERTED:
             (value,) = connection.execute(f"PRAGMA {name}").fetchone()
             if value != {**_PRAGMAS, **_WRITING_PRAGMAS}[name]:
                 raise StoreUnavailable(

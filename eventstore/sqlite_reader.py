@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 from sqlite_utils import Database
 
 from . import chain
+from .archived import archive_id
 from .errors import Corrupt, StoreNotFound
 from .records import Head, Link, Record, VaultEntry
 from .sqlite_schema import is_new
@@ -88,6 +89,13 @@ class SQLiteReader:
             if len(rows) < PAGE_RECORDS:
                 return
             after_version = rows[-1][2]
+
+    def archived(self, stream: str) -> Record | None:
+        """Return the record that stands for the archived beginning of a stream, if it has none."""
+        rows = self._session.rows("select_first_version", (stream,))
+        if not rows or rows[0][0] <= 1:
+            return None
+        return self.get(archive_id(self.log_id, stream, rows[0][0] - 1))
 
     def read_all(
         self, after_position: int = 0, upto_position: int | None = None
@@ -176,6 +184,14 @@ class SQLiteReader:
             for row in self._session.rows("select_vault", (token,)):
                 found[token] = VaultEntry(*row)
         return found
+
+    def vault(self) -> Iterator[VaultEntry]:
+        """Read the whole vault by token; what comes or goes meanwhile may be missed."""
+        last = ""
+        while rows := self._session.rows("select_vault_page", (last, PAGE_RECORDS)):
+            for row in rows:
+                yield VaultEntry(*row)
+            last = rows[-1][0]
 
     def load_checkpoint(self, projection: str, stream: str) -> tuple[int, bytes] | None:
         """Return (version, body) of a projection's checkpoint for a stream."""

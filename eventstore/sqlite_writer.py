@@ -11,7 +11,7 @@ and checks the tail of the log before it writes.
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from hashlib import sha256
 from typing import Any
@@ -20,10 +20,12 @@ from ..statemachine.errors import LinewardenError
 from . import chain
 from .errors import Corrupt, StoreUnavailable, WrongExpectedVersion
 from .records import Append, Record
-from .sqlite_connection import connect_writing, primary_code, typed
+from .sqlite_archive import chain_after
+from .sqlite_connection import BUSY_SECONDS, connect_writing, primary_code, typed
 from .sqlite_numbers import Numbers
 from .sqlite_schema import migrate
 from .sqlite_stored import stored
+from .sqlite_vault import erase
 from .statements import STATEMENTS
 
 HEADS_MAX = 200_000
@@ -36,12 +38,13 @@ _Checkpoints = Mapping[tuple[str, str], tuple[int, bytes]]
 class _Group:
     """What one transaction is about to write."""
 
-    __slots__ = ("answers", "heads", "position", "rows", "vault")
+    __slots__ = ("answers", "erased", "heads", "position", "rows", "vault")
 
     def __init__(self, position: int) -> None:
         self.position = position
         self.rows: list[tuple[Any, ...]] = []
         self.vault: list[tuple[str, str, str, bytes]] = []
+        self.erased: list[str] = []
         self.heads: dict[str, _Head] = {}
         self.answers: list[tuple[Append, list[Record]]] = []
 
@@ -115,28 +118,40 @@ class Writer:
             raise
         return None
 
-    def execute(self, name: str, parameters: Sequence[tuple[Any, ...]]) -> int:
-        """Run a statement for each row of parameters in a transaction; return the rows changed."""
+    def run(self, work: Callable[[sqlite3.Connection], int]) -> int:
+        """Do work in a transaction of its own; return what it returns."""
         try:
             if self._connection is None:
                 self.open()
             assert self._connection is not None
             self._connection.execute("BEGIN IMMEDIATE")
-            cursor = self._connection.executemany(STATEMENTS[name], parameters)
+            result = work(self._connection)
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
             self._abandon()
             raise typed(error, self.path) from error
-        return cursor.rowcount
+        return result
 
-    def empty_journal(self) -> None:
-        """Move the write-ahead log into the file and cut it to nothing, as far as readers allow."""
-        if self._connection is not None:
+    def empty_journal(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing; say whether readers let us.
+
+        Nobody is waited for: it may be an event loop that asks.
+        """
+        try:
+            if self._connection is None:
+                self.open()
+            assert self._connection is not None
+            self._connection.execute("PRAGMA busy_timeout = 0")
             try:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.Error as error:
-                self._abandon()
-                raise typed(error, self.path) from error
+                row = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        except sqlite3.Error as error:
+            if primary_code(error) in ("SQLITE_BUSY", "SQLITE_LOCKED"):
+                return False
+            self._abandon()
+            raise typed(error, self.path) from error
+        return bool(row[0] == 0)
 
     def _write(self, batch: Sequence[Append], checkpoints: _Checkpoints, *, careful: bool) -> None:
         connection = self._connection
@@ -158,6 +173,8 @@ class Writer:
             connection.executemany(STATEMENTS["insert_record"], group.rows)
         if group.vault:
             connection.executemany(STATEMENTS["insert_vault"], group.vault)
+        if group.erased:
+            erase(connection, group.erased)
         if checkpoints:
             connection.executemany(
                 STATEMENTS["upsert_checkpoint"], [key + value for key, value in checkpoints.items()]
@@ -210,6 +227,7 @@ class Writer:
             ))  # fmt: skip
         for entry in append.vault:
             group.vault.append((entry.token, entry.kind, entry.value, entry.salt))
+        group.erased += append.erased
         group.position = position
         group.heads[stream] = (number, version, chained)
         group.answers.append((append, records))
@@ -260,8 +278,11 @@ def check_tail(connection: sqlite3.Connection, log_id: bytes) -> None:
     """
     for row in connection.execute(STATEMENTS["select_tail"], (TAIL_RECORDS,)):
         position, stream, version, body, leaf, chained, previous = row
-        if stream is not None and previous is None and version == 1:
-            previous = chain.genesis(log_id, stream)
+        if stream is not None and previous is None:
+            genesis = chain.genesis(log_id, stream)
+            previous = (
+                genesis if version == 1 else chain_after(connection, log_id, stream, version - 1)
+            )
         if previous is None or leaf != chain.leaf(body) or chained != chain.link(previous, leaf):
             raise Corrupt(f"Record {position} is not what was written", position=position)
 

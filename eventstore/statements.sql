@@ -4,6 +4,17 @@
 INSERT INTO records (position, stream, version, id, at, type, state, reply, record, leaf, chain)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
+-- name: drop_guard
+DROP TRIGGER records_are_never_deleted;
+
+-- name: delete_archived
+DELETE FROM records
+WHERE stream = (SELECT number FROM streams WHERE name = ?) AND version <= ?;
+
+-- name: select_first_version
+SELECT version FROM records
+WHERE stream = (SELECT number FROM streams WHERE name = ?) ORDER BY version LIMIT 1;
+
 -- name: insert_stream
 INSERT INTO streams (number, name) VALUES (?, ?);
 
@@ -18,6 +29,19 @@ INSERT OR IGNORE INTO vault (token, kind, value, salt) VALUES (?, ?, ?, ?);
 
 -- name: erase_vault
 DELETE FROM vault WHERE token = ?;
+
+-- name: keep_vault
+CREATE TEMP TABLE kept AS SELECT rowid AS number, token, kind, value, salt FROM vault;
+
+-- name: clear_vault
+DELETE FROM vault;
+
+-- name: refill_vault
+INSERT INTO vault (rowid, token, kind, value, salt)
+SELECT number, token, kind, value, salt FROM kept ORDER BY number;
+
+-- name: drop_kept
+DROP TABLE kept;
 
 -- name: upsert_checkpoint
 INSERT INTO checkpoints (projection, stream, version, body) VALUES (?, ?, ?, ?)
@@ -97,6 +121,9 @@ SELECT token FROM vault WHERE value = ? AND kind = ? ORDER BY rowid LIMIT 1;
 
 -- name: select_vault
 SELECT token, kind, value, salt FROM vault WHERE token = ?;
+
+-- name: select_vault_page
+SELECT token, kind, value, salt FROM vault WHERE token > ? ORDER BY token LIMIT ?;
 
 -- name: select_checkpoint
 SELECT version, body FROM checkpoints WHERE projection = ? AND stream = ?;

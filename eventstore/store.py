@@ -38,6 +38,10 @@ class Reader(Protocol):
         """Read a stream in order of version."""
         ...
 
+    def archived(self, stream: str) -> Record | None:
+        """Return the record that stands for the archived beginning of a stream, if it has none."""
+        ...
+
     def read_all(
         self, after_position: int = 0, upto_position: int | None = None
     ) -> Iterator[Record]:
@@ -84,6 +88,10 @@ class Reader(Protocol):
 
     def vault_entries(self, tokens: Iterable[str]) -> dict[str, VaultEntry]:
         """Return what the vault holds of these tokens; erased ones are left out."""
+        ...
+
+    def vault(self) -> Iterator[VaultEntry]:
+        """Read the whole vault by token; what comes or goes meanwhile may be missed."""
         ...
 
     def load_checkpoint(self, projection: str, stream: str) -> tuple[int, bytes] | None:

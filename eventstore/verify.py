@@ -2,39 +2,27 @@
 
 What this catches: any changed, missing, moved or doubled record, columns that say something else
 than the hashed bytes, and vault values that are not those that were committed to. What it doesn't:
-records cut off the end, and a whole log rewritten by somebody who has the machine. Only an anchor
-that left the machine before tells those.
+records cut off the end, and chains that were computed anew. Those are caught by an anchor that was
+taken before (`anchors`), where whoever did it could not change it too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
+import orjson
 
 from . import chain
+from .anchors import Anchor, BadAnchor
+from .beginnings import Beginnings
 from .errors import Corrupt
 from .records import Head, Record
+from .report import Anchored, Report
 from .store import Reader
 
+__all__ = ["Anchored", "Report", "verify"]
+
 _Row = tuple[int, int | str, int, bytes, bytes, bytes]
-
-
-class Report(msgspec.Struct, frozen=True):
-    """What an audit found. Where `ok` is false, the log is as written up to `last_good_position`.
-
-    `erased` counts the commitments whose value was erased from the vault since: that is allowed.
-    """
-
-    ok: bool
-    records: int
-    streams: int
-    last_good_position: int
-    commitments: int = 0
-    erased: int = 0
-    first_bad_position: int | None = None
-    stream: str | None = None
-    version: int | None = None
-    reason: str | None = None
 
 
 class _Stimulus(msgspec.Struct, gc=False):
@@ -71,12 +59,15 @@ class _Audit:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._decoder = msgspec.json.Decoder(_Content)
-        self._states: dict[str, str | None] = {}
         self.position = 0
         # By the number of the stream where chains alone are walked, else by its name.
         self.heads: dict[int | str, tuple[int, bytes]] = {}
         self.commitments = 0
         self.erased = 0
+        self.begun = Beginnings(reader)
+        self._states = self.begun.states
+        self.anchors = 0
+        self.anchored: Anchored | None = None
 
     def name(self, stream: int | str) -> str:
         """Name a stream that stands in `heads`."""
@@ -108,6 +99,23 @@ class _Audit:
             if bad is not None:
                 raise bad
 
+    def agree(self, anchor: Anchor) -> None:
+        """Compare where the streams end at the position of an anchor with what it says."""
+        heads = {self.name(stream): head for stream, head in self.heads.items()}
+        good = self.anchored.position if self.anchored is not None else 0
+        for stream in sorted({*heads, *anchor.heads}):
+            said, (version, chained) = anchor.heads.get(stream), heads.get(stream, (0, b""))
+            if said is not None and said.version <= self.begun.head(stream)[0]:
+                version, chained = self.begun.head(stream)
+                if said.version < version:
+                    continue  # the bundle has it
+            if said is None or (said.version, said.chain) != (version, chained.hex()):
+                where = f"between positions {good + 1} and {anchor.position}"
+                reason = f"{where} the log is not what was anchored"
+                raise _BadRecord(good + 1, stream, None, reason)
+        self.anchors += 1
+        self.anchored = Anchored(anchor.position, anchor.at)
+
     def _walk(self, page: Sequence[_Row]) -> tuple[int, _BadRecord | None]:
         """Walk a page; return how many of its records are good and the first that is not.
 
@@ -118,8 +126,10 @@ class _Audit:
         for position, stream, version, body, leaf, chained in page:
             head = heads.get(stream)
             if head is None:
-                head = (0, chain.genesis(self._reader.log_id, self.name(stream)))
+                head = self.begun.head(self.name(stream))
             expected += 1
+            if position != expected and self.begun.passed(expected, position):
+                expected = position
             try:
                 if (
                     sha256(b"\x00" + body).digest() != leaf
@@ -143,8 +153,11 @@ class _Audit:
     def _compare(self, record: Record) -> _Content:
         try:
             content = self._decoder.decode(record.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+            written = orjson.dumps(orjson.loads(record.body))
+        except (msgspec.DecodeError, ValueError, RecursionError):
             raise _bad(record, "the bytes are not the content of a record") from None
+        if written != record.body:
+            raise _bad(record, "the bytes are JSON of another hand: a key may stand there twice")
         stimulus, outcome, stream = content.stimulus, content.outcome, record.stream
         if outcome is not None and outcome.changes is not None:
             state = outcome.changes.state
@@ -172,33 +185,58 @@ class _Audit:
                 self.commitments += 1
 
 
-def verify(reader: Reader, *, columns: bool = True) -> Report:
+def verify(reader: Reader, *, columns: bool = True, anchors: Iterable[Anchor] = ()) -> Report:
     """Audit a log up to its newest record; other processes may append meanwhile.
 
     `columns` compares the columns with the hashed bytes and the vault with its commitments too;
-    without it only the chains are walked, at more than 400,000 records a second. Raises
-    `StoreUnavailable` where the log can't be read; what is damaged is in the report.
+    without it only the chains are walked, at more than 400,000 records a second. `anchors`, by
+    position, are compared on the way (`anchors.read_anchors`). Raises `StoreUnavailable` where the
+    log can't be read; what is damaged is in the report.
     """
     audit = _Audit(reader)
     go_on = audit.records if columns else audit.links
+    doubt: BadAnchor | None = None
     try:
         upto = reader.last_position()
         try:
-            go_on(upto)
-        except Corrupt:
-            # A page that can't be read is read again record by record, to the one that can't.
-            before = -1
-            while before < audit.position < upto:
-                before = audit.position
-                go_on(before + 1)
-        if audit.position != upto:
-            raise Corrupt(f"record {audit.position + 1} is missing")
+            for anchor in anchors:
+                if anchor.position > upto:
+                    upto = reader.last_position()  # it may have been taken since
+                _reach(audit, go_on, min(anchor.position, upto))
+                if anchor.position > upto:
+                    reason = f"an anchor knows of records up to position {anchor.position}"
+                    raise _BadRecord(upto + 1, None, None, reason)
+                audit.agree(anchor)
+        except BadAnchor as error:
+            doubt = error
+        _reach(audit, go_on, upto)
+        audit.begun.check_complete()
         _compare_heads(audit, reader)
     except Corrupt as error:
         return _report(audit, _BadRecord(audit.position + 1, None, None, error.message))
     except _BadRecord as bad:
         return _report(audit, bad)
-    return _report(audit, None)
+    report = _report(audit, None)
+    if doubt is None:
+        return report
+    good = report.last_good_anchor.position if report.last_good_anchor is not None else 0
+    return msgspec.structs.replace(report, ok=False, last_good_position=good, reason=doubt.message)
+
+
+def _reach(audit: _Audit, go_on: Callable[[int], None], upto: int) -> None:
+    """Go on to a position; raises `Corrupt` at the first record that can't be read."""
+    try:
+        go_on(upto)
+    except Corrupt:
+        # A page that can't be read is read again record by record, to the one that can't.
+        before = -1
+        while before < audit.position < upto:
+            before = audit.position
+            go_on(before + 1)
+    if audit.begun.passed(audit.position + 1, upto + 1):
+        audit.position = upto
+    if audit.position != upto:
+        raise Corrupt(f"record {audit.position + 1} is missing")
 
 
 def _compare_heads(audit: _Audit, reader: Reader) -> None:
@@ -241,11 +279,14 @@ def _report(audit: _Audit, bad: _BadRecord | None) -> Report:
     good = audit.position if bad is None else min(audit.position, bad.position - 1)
     report = Report(
         ok=bad is None,
-        records=good,
+        records=good - audit.begun.skipped,
+        archived=audit.begun.skipped,
         streams=len(audit.heads),
         last_good_position=good,
         commitments=audit.commitments,
         erased=audit.erased,
+        anchors=audit.anchors,
+        last_good_anchor=audit.anchored,
     )
     if bad is None:
         return report

@@ -14,8 +14,8 @@ import socket
 import stat
 import struct
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Any, Literal
 
 import msgspec
@@ -24,11 +24,9 @@ from ..eventstore.records import check_stream
 from ..projections.explanations import explain
 from ..statemachine.errors import InputError, LinewardenError, shown
 from ..statemachine.parsing import parse
+from .control import address_of, connect, control_of
 from .receipt import Decided, Receipt
 from .redaction import package_logger
-
-ADDRESS_BYTES_MAX = 103
-"""Bytes of a socket's path that every system takes: macOS 103, Linux 107."""
 
 LINE_BYTES_MAX = 16_384
 CLIENTS_MAX = 8
@@ -52,13 +50,21 @@ log = package_logger("linewarden.commands")
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator wants of an account. `reason` is free text."""
+    """What an operator wants of an account. `reason` is free text.
+
+    An erasure is of every account that holds some of the tokens, at once: they stand in `held`.
+    """
 
     account: str
     stimulus: Literal[
-        "restart_requested", "stop_requested", "release_requested", "relink_requested"
+        "restart_requested",
+        "stop_requested",
+        "release_requested",
+        "relink_requested",
+        "subject_erased",
     ]
     reason: str | None = None
+    held: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"Command({self.stimulus})"
@@ -67,6 +73,13 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def fields(self) -> dict[str, Any]:
         """What the stimulus says; whoever may use the channel is an operator."""
         return {"by": "operator", "source": "operator", "reason": self.reason}
+
+    @property
+    def asked(self) -> list[tuple[str, dict[str, Any]]]:
+        """The accounts, each with what the stimulus says of it."""
+        if self.stimulus != "subject_erased":
+            return [(self.account, self.fields)]
+        return [(name, erasure_of(tokens)) for name, tokens in self.held.items()]
 
 
 _COMMANDS = msgspec.json.Decoder(Command)
@@ -83,6 +96,11 @@ def command_of(account: str, stimulus: str, reason: str | None = None) -> Comman
         raise InputError(f"the command is not understood: {shown(str(error))}") from None
     parse({"stimulus": stimulus, **command.fields})
     return command
+
+
+def erasure_of(tokens: list[str]) -> dict[str, Any]:
+    """What the stimulus of an erasure says."""
+    return {"source": "operator", "tokens": tokens}
 
 
 def answer_of(decided: Decided) -> dict[str, Any]:
@@ -111,7 +129,7 @@ class CommandServer:
         log_path: str | os.PathLike[str],
         take: Callable[[str, str, dict[str, Any]], Receipt],
     ) -> None:
-        self._path = _control(log_path)
+        self._path = control_of(log_path)
         self._take = take
         self._open = ExitStack()
         self._server: asyncio.Server | None = None
@@ -150,7 +168,7 @@ class CommandServer:
         with suppress(FileNotFoundError):
             if stat.S_ISSOCK(os.lstat(self._path).st_mode):
                 os.unlink(self._path)
-        address = self._open.enter_context(_address(self._path))
+        address = self._open.enter_context(address_of(self._path))
         listener = self._open.enter_context(socket.socket(socket.AF_UNIX))
         listener.bind(address)
         os.chmod(self._path, 0o600)  # nobody can connect before it listens
@@ -200,10 +218,13 @@ class CommandServer:
                 f"the command is not understood: {shown(str(error))}",
                 hint="use the `linewarden` of the same version as the gateway's",
             ) from None
-        receipt = self._take(command.account, command.stimulus, command.fields)
+        # In one turn of the loop, so that they share a transaction.
+        receipts = [self._take(name, command.stimulus, said) for name, said in command.asked]
+        if not receipts:
+            raise InputError("the command concerns no account", hint="name one")
         try:
             async with asyncio.timeout(ANSWER_S):
-                return await receipt
+                return [await receipt for receipt in receipts][-1]
         except TimeoutError:
             raise LinewardenError("the command is not in the log yet", hint=_PATIENCE) from None
 
@@ -219,9 +240,25 @@ def hand_over(
     line = msgspec.json.encode(command_of(account, stimulus, reason)) + b"\n"
     if len(line) > LINE_BYTES_MAX:
         raise InputError("the reason is too long", hint="say it in a sentence")
+    return _ask(log_path, line)
+
+
+def hand_over_erasure(
+    log_path: str | os.PathLike[str], held: dict[str, list[str]]
+) -> dict[str, Any] | None:
+    """Hand over an erasure, tokens by account, as `hand_over` does a command."""
+    line = msgspec.json.encode(Command("", "subject_erased", held=held)) + b"\n"
+    if len(line) > LINE_BYTES_MAX:
+        raise InputError(
+            "it is too much for a gateway that runs", hint="stop the gateway, and erase then"
+        )
+    return _ask(log_path, line)
+
+
+def _ask(log_path: str | os.PathLike[str], line: bytes) -> dict[str, Any] | None:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(SPEAK_S + ANSWER_S)
-        if not _connect(channel, _control(log_path)):
+        if not connect(channel, control_of(log_path)):
             return None
         try:
             channel.sendall(line)
@@ -236,50 +273,11 @@ def hand_over(
     return answer
 
 
-def _connect(channel: socket.socket, path: str) -> bool:
-    """Whether somebody listens."""
-    try:
-        with _address(path) as address:
-            channel.connect(address)
-    except PermissionError:
-        raise LinewardenError(
-            "this user may not hand commands to the process that holds the log",
-            hint="run the command as the user that the gateway runs as",
-        ) from None
-    except (BlockingIOError, TimeoutError):
-        raise LinewardenError(
-            "the process that holds the log is too busy to take a command",
-            hint="try again in a moment",
-        ) from None
-    except OSError:
-        return False
-    return True
-
-
 async def _line(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.readline()
     except ValueError:
         raise InputError("the command is too long", hint="shorten its reason") from None
-
-
-def _control(log_path: str | os.PathLike[str]) -> str:
-    """The socket's path: beside the log itself, as its lock, whatever links lead to it."""
-    return os.path.realpath(os.fspath(log_path)) + ".control"
-
-
-@contextmanager
-def _address(path: str) -> Iterator[str]:
-    """A name for the socket that is short enough for the system, good while it is open."""
-    if len(os.fsencode(path)) <= ADDRESS_BYTES_MAX:
-        yield path
-        return
-    folder, name = os.path.split(path)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
-    finally:
-        os.close(descriptor)
 
 
 def _peer_uid(channel: Any) -> int:

@@ -15,6 +15,9 @@ INLINE_COMMIT_S = 0.005
 RETRY_STORE_S = 1.0
 """How long to wait before a store that could not be written is tried again."""
 
+FOLD_S = 1.0
+"""How long what may share a record is held back at most, by the clock of the loop."""
+
 CHECKPOINT_RECORDS = 1_000
 """Records after which the projections are checkpointed, so that a start reads few."""
 
@@ -30,12 +33,18 @@ class Pump:
     """Runs on the loop's thread only; `checkpoint(records)` is called now and then."""
 
     def __init__(
-        self, service: Service, loop: asyncio.AbstractEventLoop, checkpoint: Callable[[int], None]
+        self,
+        service: Service,
+        loop: asyncio.AbstractEventLoop,
+        checkpoint: Callable[[int], None],
+        committed: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._service = service
+        self._committed = committed
         self._checkpoint = checkpoint
         self._loop = loop
         self._wake: asyncio.TimerHandle | None = None
+        self._release: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Future[None] | None = None
         self._scheduled = False
         self._ended = False
@@ -51,8 +60,9 @@ class Pump:
     async def end(self) -> None:
         """No more commits and no more timers; one that is under way is waited for."""
         self._ended = True
-        if self._wake is not None:
-            self._wake.cancel()
+        for timer in (self._wake, self._release):
+            if timer is not None:
+                timer.cancel()
         if self._flushing is not None:
             await asyncio.wait({self._flushing})
 
@@ -82,13 +92,22 @@ class Pump:
         self._scheduled = False
         if self._ended:
             return
-        self._since_checkpoint += self._service.answer()
+        records = self._service.answer()
+        self._committed(records)
+        self._since_checkpoint += records
         if self._since_checkpoint >= CHECKPOINT_RECORDS:
             self._since_checkpoint = 0
             self._checkpoint(CHECKPOINT_VIEW_RECORDS)
         if self._service.unflushed:
             self.schedule()
+        if self._service.folding and self._release is None:
+            self._release = self._loop.call_later(FOLD_S, self._release_folded)
         self._set_wake()
+
+    def _release_folded(self) -> None:
+        self._release = None
+        self._service.folding.release_all()
+        self.schedule()
 
     def _set_wake(self) -> None:
         """Wake at the next timer, or soon where the store has to be tried again."""

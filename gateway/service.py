@@ -25,6 +25,7 @@ from ..statemachine.errors import LinewardenError
 from ..statemachine.outcome import Effect, Outcome, Settled
 from .clock import Clock
 from .dice import Dice
+from .folding import Folding
 from .heads import Head, Heads
 from .intake import Intake
 from .knowledge import Knowledge
@@ -72,6 +73,7 @@ class Service:
         self.known = Knowledge(store, dice, policy, policies)
         self.heads = Heads(self.projections, clock, self._loaded)
         self._timers = Timers(self._is_set)
+        self.folding = Folding(self._write)
         self._answered: deque[tuple[Ticket, Outcome, Account, Append]] = deque()
         self._backlog = Backlog()
         self._queued_count = 0
@@ -102,12 +104,7 @@ class Service:
         cause: tuple[int, int] | None = None,
     ) -> None:
         """Decide on a stimulus and queue its record; `then` gets what became of it."""
-        ticket = Ticket(account, stimulus, then, cause)
-        if self._backlog and not isinstance(stimulus, REQUESTS):
-            self._backlog.keep(ticket)
-        else:
-            self._decide(ticket)
-            self.queued()
+        self._take(Ticket(account, stimulus, then, cause))
 
     def feed(self, account: str, fields: dict[str, Any]) -> Decided:
         """Observe and commit at once, as scenarios and tests do; raises what went wrong."""
@@ -136,42 +133,33 @@ class Service:
 
     def start(self, then: Then | None = None) -> int:
         """Take up the accounts of this holder; returns how many there are."""
-        count = 0
-        for name in self.accounts():
-            state = self.account(name)
-            if self.mine(state) and state.holder is not None:
-                self.observe(name, st.ServiceStarted(at=self.now(), holder=state.holder), then)
-                count += 1
-        return count
+        own = self._own()
+        for name, holder in own:
+            self.observe(name, st.ServiceStarted(at=self.now(), holder=holder), then)
+        return len(own)
 
     def stop(self) -> None:
         """Put the accounts of this holder to rest and commit it."""
-        for name in self.accounts():
-            state = self.account(name)
-            if self.mine(state) and state.holder is not None:
-                self.observe(name, st.ServiceStopped(at=self.now(), holder=state.holder))
+        for name, holder in self._own():
+            self.observe(name, st.ServiceStopped(at=self.now(), holder=holder))
         self.flush()
+
+    def _own(self) -> list[tuple[str, str]]:
+        """The accounts of this holder, each with the holder of its newest controller."""
+        states = ((name, self.account(name)) for name in self.accounts())
+        return [(name, one.holder) for name, one in states if one.holder and self.mine(one)]
 
     def next_due(self) -> int | None:
         """When the next timer is due (UTC ns of `now()`), if any is set."""
         return self._timers.next_due()
 
-    def fire_due(self, upto: int | None = None) -> int:
-        """Observe that timers came due, one record each; returns how many."""
-        fired = 0
-        limit = self.now() if upto is None else upto
+    def fire_due(self) -> None:
+        """Observe that timers came due, one record each."""
+        limit = self.now()
         while (due := self.next_due()) is not None and due <= limit:
             timer = self._timers.take()
-            stimulus = st.TimerFired(
-                at=max(due, self.now()),
-                controller=self.heads.of(timer.account).account.controller,
-                source="timer",
-                timer=timer.timer,
-                reply=timer.reply,
-            )
-            self.observe(timer.account, stimulus, cause=timer.cause)
-            fired += 1
-        return fired
+            controller = self.account(timer.account).controller
+            self.observe(timer.account, timer.fired(self.now(), controller), cause=timer.cause)
 
     def _is_set(self, timer: Timer) -> bool:
         """Whether the account still waits for this very timer, which is ours to fire."""
@@ -187,19 +175,36 @@ class Service:
 
     # Deciding
 
+    def _take(self, ticket: Ticket) -> None:
+        """Decide, unless what was seen before still waits."""
+        if self._backlog and not isinstance(ticket.stimulus, REQUESTS):
+            self._backlog.keep(ticket)
+        else:
+            self._decide(ticket)
+            self.queued()
+
     def _decide(self, ticket: Ticket) -> None:
+        before = self.account(ticket.account)
+        stimulus = self.known.complete(ticket.account, before, ticket.stimulus)
+        self.folding.take(ticket, stimulus, *decide(before, stimulus))
+
+    def _write(
+        self, ticket: Ticket, stimulus: st.Stimulus, outcome: Outcome, after: Account
+    ) -> None:
         name = ticket.account
         head = self.heads.of(name)
-        stimulus = self.known.complete(name, head.account, ticket.stimulus)
-        outcome, after = decide(head.account, stimulus)
         version = head.version + 1
-        entries = self.tokens.entries_of(stimulus)
+        entries, gone = self.tokens.entries_of(stimulus), self.tokens.erased_by(stimulus)
         cause = (version, ticket.cause[1] if ticket.cause is not None else version)
         record = write(self.dice, stimulus, outcome, after, ticket.cause, commitments(entries))
-        append = Append(name, (record,), head.version, entries, head.queued)
+        append = Append(name, (record,), head.version, entries, head.queued, erased=gone)
         append.done = partial(self._done, ticket, outcome, after)
         ticket.generation = head.generation
-        self.store.enqueue(append)
+        if head.queued is not None and head.queued.error is not None:
+            append.error = head.queued.error  # what it follows has failed, and so has this
+            append.done(append)
+        else:
+            self.store.enqueue(append)
         head.account, head.version, head.queued = after, version, append  # now it is taken
         self._queued_count += 1
         self.known.note_queued(name, stimulus, after, version)
@@ -211,10 +216,11 @@ class Service:
     # Committing
 
     def flush(self) -> None:
-        """Commit what is queued, then act on it; what that queues is committed too."""
+        """Commit what is queued or held back, then act on it; what that queues is committed too."""
+        self.folding.release_all()
         self.store.flush()
-        while self._answered:
-            self.answer()
+        while self.answer():
+            self.folding.release_all()
             self.store.flush()
 
     @property
@@ -240,18 +246,10 @@ class Service:
             self._failed(ticket, append.error)
             return
         assert append.result is not None
+        name, record = ticket.account, append.result[0]
         self.writable = True
         self.tokens.stored(append.vault)
-        self.projections.apply(append.result[0], after)
-        self._committed(ticket, outcome, append.result[0])
-
-    def _done(self, ticket: Ticket, outcome: Outcome, after: Account, append: Append) -> None:
-        """Called by the store, perhaps on the thread that flushed: only takes it down."""
-        append.follows = None  # a long queue must not be a long chain
-        self._answered.append((ticket, outcome, after, append))
-
-    def _committed(self, ticket: Ticket, outcome: Outcome, record: Record) -> None:
-        name = ticket.account
+        self.projections.apply(record, after)
         self.known.note_committed(name, record.reply)
         decided = Decided(name, outcome, record)
         self.decided(decided)
@@ -259,28 +257,31 @@ class Service:
             self.perform(name, effect, decided)
         for reply, settled in outcome.settled.items():
             self.settled(name, reply, settled, record)
-        if ticket.then is not None:
-            ticket.then(decided)
+        for one in ticket.each:
+            one.tell(decided)
+
+    def _done(self, ticket: Ticket, outcome: Outcome, after: Account, append: Append) -> None:
+        """Called by the store, perhaps on the thread that flushed: only takes it down."""
+        append.follows = None  # a long queue must not be a long chain
+        self._answered.append((ticket, outcome, after, append))
 
     def _failed(self, ticket: Ticket, error: Exception) -> None:
         """Nothing was written: read the head back, and decide anew or tell who asked."""
         name = ticket.account
         if self.heads.of(name).generation == ticket.generation:
+            self.folding.forget(name)
             self.known.forget_queued(name)
             self.heads.reload(name)
         if isinstance(error, STORE_FAULTS):
             if self.writable:
                 log.error("the log can't be written: %s", error)
             self.writable = False
-        if isinstance(error, WrongExpectedVersion) and ticket.tries < TRIES_MAX:
-            ticket.tries += 1
-            self._decide(ticket)
-        elif isinstance(error, STORE_FAULTS) and not isinstance(ticket.stimulus, REQUESTS):
-            self._backlog.keep(ticket)
-        elif ticket.then is not None:
-            ticket.then(error)
-        elif not isinstance(error, STORE_FAULTS):
-            log.error("a stimulus of account %s was not recorded: %s", name, error)
+        for one in ticket.each:
+            if isinstance(error, WrongExpectedVersion) and one.tries < TRIES_MAX:
+                one.tries += 1
+                self._take(one)
+            else:
+                self._backlog.keep_or_tell(one, error)
 
     @property
     def behind(self) -> int:
@@ -290,8 +291,7 @@ class Service:
     def retry_backlog(self) -> None:
         """Try to record what was kept, in its order."""
         for ticket in self._backlog.take():
-            self._decide(ticket)
-        self.queued()
+            self._take(ticket)
 
     def conclude(self, error: LinewardenError) -> None:
         """Commit what is left, once more with what was kept; tell whoever then still waits."""

@@ -26,7 +26,7 @@ STORE_FAULTS = (StoreUnavailable, ReadOnlyStore, Corrupt)
 
 REQUESTS = (
     st.Claimed, st.RestartRequested, st.StopRequested, st.ReleaseRequested, st.RelinkRequested,
-    st.ReplySubmitted, st.TimerFired, st.ServiceStarted, st.ServiceStopped,
+    st.SubjectErased, st.ReplySubmitted, st.TimerFired, st.ServiceStarted, st.ServiceStopped,
 )  # fmt: skip
 """Stimuli that can be asked for again; all others were seen once and must not be lost."""
 
@@ -36,7 +36,10 @@ class BacklogFull(LinewardenError):
 
 
 class Ticket(msgspec.Struct):
-    """A stimulus on its way; `cause` is the version of the record that caused it, and the root."""
+    """A stimulus on its way; `cause` is the version of the record that caused it, and the root.
+
+    `folded` are the tickets that it stands for, where one record is for many.
+    """
 
     account: str
     stimulus: st.Stimulus
@@ -44,6 +47,17 @@ class Ticket(msgspec.Struct):
     cause: tuple[int, int] | None
     generation: int = 0
     tries: int = 0
+    folded: list[Ticket] = []
+
+    @property
+    def each(self) -> list[Ticket]:
+        """Those who are to be told."""
+        return self.folded or [self]
+
+    def tell(self, what: Decided | Exception) -> None:
+        """Tell whoever asked what became of it."""
+        if self.then is not None:
+            self.then(what)
 
 
 class Backlog:
@@ -59,8 +73,18 @@ class Backlog:
         """Keep an observation, or tell who made it that there is no room."""
         if len(self._tickets) < BACKLOG_MAX:
             self._tickets.append(ticket)
+        else:
+            ticket.tell(BacklogFull(hint="make room for the log, then restart the gateway"))
+
+    def keep_or_tell(self, ticket: Ticket, error: Exception) -> None:
+        """What was seen waits for a store that is at fault; else tell who asked what went wrong."""
+        store_fault = isinstance(error, STORE_FAULTS)
+        if store_fault and not isinstance(ticket.stimulus, REQUESTS):
+            self.keep(ticket)
         elif ticket.then is not None:
-            ticket.then(BacklogFull(hint="make room for the log, then restart the gateway"))
+            ticket.then(error)
+        elif not store_fault:
+            log.error("a stimulus of account %s was not recorded: %s", ticket.account, error)
 
     def take(self) -> list[Ticket]:
         """Everything that waits, to be tried again."""
@@ -74,7 +98,6 @@ class Backlog:
         """The end has come: tell whoever still waits, and how many observations are lost."""
         lost = self.take()
         for ticket in lost:
-            if ticket.then is not None:
-                ticket.then(error)
+            ticket.tell(error)
         if lost:
             log.error("%d observations could not be recorded before the end", len(lost))

@@ -13,7 +13,7 @@ import msgspec
 
 from ..statemachine.account import REPLY_TIMERS, TIMERS, Account, pending_timers
 from ..statemachine.outcome import Outcome
-from ..statemachine.stimuli import TimerName
+from ..statemachine.stimuli import TimerFired, TimerName
 
 _FIELDS: dict[str, TimerName] = {name + "_at": name for name in TIMERS}
 
@@ -27,6 +27,16 @@ class Timer(msgspec.Struct, order=True):
     timer: TimerName
     reply: str | None
     cause: tuple[int, int]
+
+    def fired(self, now: int, controller: str | None) -> TimerFired:
+        """What is observed when it comes due."""
+        return TimerFired(
+            at=max(self.due, now),
+            controller=controller,
+            source="timer",
+            timer=self.timer,
+            reply=self.reply,
+        )
 
 
 class Timers:

@@ -8,7 +8,13 @@ from ..eventstore import Reader, VaultEntry
 from ..eventstore.chain import commitment
 from ..statemachine.errors import InputError
 from ..statemachine.identity import normalise
-from ..statemachine.stimuli import IdentityLinked, IdentityObserved, ReplySubmitted, Stimulus
+from ..statemachine.stimuli import (
+    IdentityLinked,
+    IdentityObserved,
+    ReplySubmitted,
+    Stimulus,
+    SubjectErased,
+)
 from .dice import Dice
 
 CACHE_MAX = 100_000
@@ -28,6 +34,7 @@ class Tokens:
         self._dice = dice
         self._known: dict[tuple[str, str], str] = {}
         self._new: dict[str, VaultEntry] = {}
+        self._erased: set[str] = set()
 
     @staticmethod
     def check(fields: dict[str, Any]) -> None:
@@ -73,6 +80,16 @@ class Tokens:
             tokens = (stimulus.chat,)
         return tuple(self._new[token] for token in tokens if token in self._new)
 
+    def erased_by(self, stimulus: Stimulus) -> tuple[str, ...]:
+        """The tokens whose values go with a record; from here on the values get new tokens."""
+        if not isinstance(stimulus, SubjectErased):
+            return ()
+        gone = frozenset(stimulus.tokens)
+        self._erased |= gone
+        for key in [key for key, token in self._known.items() if token in gone]:
+            del self._known[key]
+        return tuple(stimulus.tokens)
+
     def stored(self, entries: tuple[VaultEntry, ...]) -> None:
         """These rows are committed: later records need not bring them again."""
         for entry in entries:
@@ -83,7 +100,7 @@ class Tokens:
         token = self._known.get(key)
         if token is None:
             token = self._reader.tokens([key]).get(key)
-            if token is None:
+            if token is None or token in self._erased:
                 token = self._dice.token("chat_" if kind == "chat" else "idn_")
                 self._new[token] = VaultEntry(token, kind, value, self._dice.salt())
             while len(self._known) >= CACHE_MAX:

@@ -15,9 +15,12 @@ from functools import partial
 from typing import Any, Self
 
 from ..eventstore import open_store
+from ..eventstore.anchors import AnchorFile, anchors_path
+from ..eventstore.signing import signer
 from ..projections.projections import Projections
 from ..statemachine.account import Account
 from ..statemachine.errors import InputError, LinewardenError
+from .anchoring import Anchoring, sink_of
 from .clock import Clock, SystemClock
 from .commands import CommandServer
 from .dice import Dice
@@ -48,6 +51,7 @@ class Linewarden(LoopHost):
         driver: Driver | None = None,
         path: str = "",
         commands: bool = False,
+        anchoring: Callable[..., Anchoring] | None = None,
     ) -> None:
         self._service = service
         self._path = path
@@ -57,6 +61,8 @@ class Linewarden(LoopHost):
         super().__init__()
         self._effects: Effects | None = None
         self._pump: Pump | None = None
+        self._make_anchoring = anchoring
+        self._anchoring: Anchoring | None = None
         self._lines = Lines(self, service, path)
         self.router = Router(self)
 
@@ -72,14 +78,17 @@ class Linewarden(LoopHost):
         clock: Clock | None = None,
         dice: Dice | None = None,
         commands: bool = False,
+        anchor_sink: str | None = None,
+        anchor_key: str | None = None,
     ) -> Self:
         """Open the log and make it where there is none; start with `with` or `async with`.
 
         `holder` names this gateway among others on the same log. `driver` acts for controllers that
         have none of their own. `policy` is the preset with overrides for all accounts, `policies`
         by account. With `commands` other processes may hand it commands, as `linewarden restart`
-        does, through a socket beside the log. Raises `StoreLocked`, `NotALinewardenStore`,
-        `NewerSchema`, `ReadOnlyStore` or `PolicyError`, each with a hint.
+        does, through a socket beside the log. Anchors go to `<log>.anchors`, signed by the key at
+        `anchor_key`, and to `anchor_sink`: a path, or `| command`. Raises `StoreLocked`,
+        `NotALinewardenStore`, `NewerSchema`, `ReadOnlyStore` or `PolicyError`, each with a hint.
         """
         install_redaction()
         store = open_store(path_or_dsn, name=holder)
@@ -92,10 +101,17 @@ class Linewarden(LoopHost):
                 policy=policy,
                 policies=policies,
             )
+            own = anchors_path(path_or_dsn)
+            anchoring = partial(
+                Anchoring,
+                AnchorFile(store, own, signer(anchor_key) if anchor_key is not None else None),
+                now=service.now,
+                sink=sink_of(anchor_sink, own) if anchor_sink is not None else None,
+            )
         except BaseException:
             store.close()
             raise
-        return cls(service, driver, os.path.realpath(path_or_dsn), commands)
+        return cls(service, driver, os.path.realpath(path_or_dsn), commands, anchoring)
 
     # Running
 
@@ -105,7 +121,10 @@ class Linewarden(LoopHost):
         service.perform = effects.perform
         service.settled = self.router.settled
         service.decided = self._lines.decided
-        self._pump = Pump(service, loop, self._checkpoint)
+        if self._make_anchoring is not None:
+            self._anchoring = self._make_anchoring(loop=loop)
+        committed = self._anchoring.committed if self._anchoring is not None else lambda _: None
+        self._pump = Pump(service, loop, self._checkpoint, committed)
         service.queued = self._pump.schedule
         self._lines.bind(effects.hands)
         effects.begin()
@@ -130,6 +149,8 @@ class Linewarden(LoopHost):
             self.admitting = False
             self._record(partial(service.conclude, NotRunning("linewarden has ended")))
             self._record(partial(self._checkpoint, 1))
+            if self._anchoring is not None:
+                await self._anchoring.end()
         finally:
             self.admitting = False
             service.store.close()
@@ -256,7 +277,7 @@ class Linewarden(LoopHost):
     # On the loop
 
     def _take_command(self, account: str, name: str, fields: dict[str, Any]) -> Receipt:
-        if self.machine(account).controller is None:
+        if self.machine(account).controller is None and name != "subject_erased":
             raise InputError("there is no such account", hint="`linewarden status` lists them all")
         return self.observe(account, name, **fields)
 

@@ -140,6 +140,9 @@ EXPLANATIONS: dict[str, str] = {
     "reply.cancelled": "The reply was cancelled before it was sent.",
     "reply.cancel_ignored": "The reply could not be cancelled: it is finished or in flight.",
     "reply.resend_due": "The reply that was not sent is due to be written again.",
+    # What is kept of the log.
+    "subject_erased": "A person's values were erased from the vault; their tokens stay.",
+    "archived": "Older records of the account were moved into a bundle; this one stands for them.",
 }
 """A sentence for every rule of the table, and for the two that stand outside it."""
 

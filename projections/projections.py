@@ -7,7 +7,8 @@ read. Another process calls `catch_up`, or applies what it tails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from ..eventstore import Reader, Record, Store
@@ -15,6 +16,7 @@ from ..eventstore.errors import Corrupt
 from ..statemachine.account import Account
 from ..statemachine.identity import Identity
 from . import checkpoints
+from .archived import BeforeTheArchive, beginning, bundle_of
 from .connections import Live
 from .directory import Directory
 from .view import AccountView, unpacked
@@ -80,7 +82,7 @@ class Projections:
             view = self.account(record.stream)
             assert view is not None, "the record was committed, so its stream is there"
         if record.version > view.version + 1:
-            view.fold(self.reader.read_stream(record.stream, view.version, record.version - 1))
+            view = self._followed(view, record.version - 1)
         if record.version == view.version + 1:
             try:
                 view.apply(record, machine)
@@ -131,13 +133,13 @@ class Projections:
 
     def rebuild(self, account: str) -> AccountView:
         """The view of an account from its first record on; checkpoints and memory are not used."""
-        view = AccountView(account)
-        view.fold(self.reader.read_stream(account))
+        view = beginning(self.reader, account)
+        view.fold(self.reader.read_stream(account, view.version))
         return view
 
     def rebuild_all(self, upto_position: int | None = None) -> dict[str, AccountView]:
         """The views of all accounts from the first record on, in one pass over the log."""
-        return rebuilt(self.reader.pages(0, upto_position))
+        return rebuilt(self.reader.pages(0, upto_position), partial(beginning, self.reader))
 
     def as_of(
         self, account: str, *, position: int | None = None, at: int | None = None
@@ -146,9 +148,9 @@ class Projections:
 
         As of a time is after the last record that is not later, whatever clocks did in between.
         """
-        view = AccountView(account)
+        view = beginning(self.reader, account)
         last = version_at(self.reader, account, position=position, at=at)
-        view.fold(self.reader.read_stream(account, 0, last))
+        view.fold(self.reader.read_stream(account, view.version, last))
         return view
 
     def _load(self, name: str, saved: tuple[int, bytes] | None) -> AccountView:
@@ -167,7 +169,7 @@ class Projections:
         """Load what is not loaded yet: by checkpoints where there are some, else in one pass."""
         saved = self.reader.load_checkpoints(checkpoints.PROJECTION)
         if not saved and not self._views:
-            for view in rebuilt(self.reader.pages(0, upto)).values():
+            for view in self.rebuild_all(upto).values():
                 self._adopt(view)
             return
         heads = self.reader.heads()
@@ -176,8 +178,16 @@ class Projections:
             if known is None:
                 self._adopt(self._load(name, saved.get(name)))
             elif known.version < head.version:
-                known.fold(self.reader.read_stream(name, known.version))
-                self._index(known)
+                self._index(self._followed(known, head.version))
+
+    def _followed(self, view: AccountView, upto: int) -> AccountView:
+        """A loaded view with what it lacks; begun anew where that was archived meanwhile."""
+        before = beginning(self.reader, view.account)
+        if before.version > view.version:
+            self.forget(view.account)
+            view = self._views[view.account] = before
+        view.fold(self.reader.read_stream(view.account, view.version, upto))
+        return view
 
     def _adopt(self, view: AccountView) -> None:
         self._views[view.account] = view
@@ -203,8 +213,10 @@ class Projections:
         self._directory.learn(account, machine)
 
 
-def rebuilt(pages: Iterable[Iterable[Record]]) -> dict[str, AccountView]:
-    """The views that pages of a log make, from its first record on."""
+def rebuilt(
+    pages: Iterable[Iterable[Record]], begin: Callable[[str], AccountView] = AccountView
+) -> dict[str, AccountView]:
+    """The views that pages of a log make, from its first record on; `begin` gives each before."""
     folds: dict[str, tuple[AccountView, dict[str, Any]]] = {}
     for page in pages:
         # An account's records of a page are folded together: one look-up for all of them.
@@ -218,7 +230,8 @@ def rebuilt(pages: Iterable[Iterable[Record]]) -> dict[str, AccountView]:
         for stream, records in streams.items():
             known = folds.get(stream)
             if known is None:
-                known = folds[stream] = (AccountView(stream), unpacked(Account()))
+                view = begin(stream)
+                known = folds[stream] = (view, unpacked(view.machine))
             known[0].fold_into(known[1], records)
     for view, fields in folds.values():
         view.machine = Account(*fields.values())
@@ -231,7 +244,15 @@ def version_at(
     """The last version of an account up to a position and a time (UTC ns), 0 for none."""
     if position is None and at is None:
         return reader.head(account).version
-    last = 0
+    before = beginning(reader, account)
+    if before.version and (
+        (position is not None and position < before.position) or (at is not None and at < before.at)
+    ):
+        raise BeforeTheArchive(
+            f"The records of {account} up to position {before.position} are archived",
+            hint=f"it is in the bundle {bundle_of(reader, account)}, or one before it",
+        )
+    last = before.version
     for record in reader.read_stream(account):
         if position is not None and record.position > position:
             break

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..eventstore import Reader, Record, decode
+from .archived import beginning
 from .explanations import explain
 
 _HEAD = frozenset({"stimulus", "at", "controller", "source", "jitter", "policy"})
@@ -60,6 +61,8 @@ def timeline(
     for record in records:
         if upto_position is not None and record.position > upto_position:
             return
+        if record.version > 1 and record.stream not in states:
+            states[record.stream] = _state_before(reader, record.stream)
         before = states.get(record.stream)
         states[record.stream] = record.state
         inside = (
@@ -69,6 +72,12 @@ def timeline(
         )
         if inside:
             yield entry(record, before)
+
+
+def _state_before(reader: Reader, account: str) -> str | None:
+    """The state before the first record that the log still has of an account."""
+    state = beginning(reader, account).machine.state
+    return state.value if state is not None else None
 
 
 def entry(record: Record, before: str | None = None) -> Entry:

@@ -12,6 +12,7 @@ import msgspec
 
 from ..eventstore import Reader, Record
 from ..statemachine.errors import InputError
+from .archived import beginning, bundle_of
 from .connections import Connection, Controller
 from .evidence import Proof
 from .explanations import explain_reply
@@ -84,16 +85,18 @@ def _why_state(reader: Reader, view: AccountView) -> Answer:
     if connection is None:
         return _answer(view, [], "Nobody has claimed the account.")
     entries: list[Entry] = []
-    before: str | None = None
+    entered = False
+    begun = beginning(reader, view.account).machine
+    before = begun.state.value if begun.state is not None else None
     for record in reader.read_stream(view.account, 0, view.version):
         said = entry(record, before)
         claimed = said.rule.startswith("claim.") and said.rule != "claim.reused"
         if said.moved or claimed:
-            entries = [said]
-        elif entries and _matters(said):
+            entries, entered = [said], True
+        elif (entries or begun.state is not None) and _matters(said):
             entries.append(said)
         before = record.state
-    first = entries[0].sentence if entries else ""
+    first = entries[0].sentence if entered else _elsewhere(reader, view.account)
     sentence = f"{connection.controller} is {connection.state.printed}. {first}"
     if entries and entries[-1].rule == "service.stopped":
         sentence += " The service has stopped since, and dials when it starts."
@@ -102,7 +105,10 @@ def _why_state(reader: Reader, view: AccountView) -> Answer:
 
 def _matters(said: Entry) -> bool:
     """Whether a record within a state says something about that state."""
-    plain = ("activity.", "late", "timer.stale", "reply.", "identity.linked", "opened.again")
+    plain = (
+        *("activity.", "late", "timer.stale", "reply.", "identity.linked", "opened.again"),
+        *("archived", "subject_erased"),
+    )
     return not said.rule.startswith(plain)
 
 
@@ -119,26 +125,38 @@ def _why_reply(reader: Reader, view: AccountView, name: str) -> Answer:
         )
     if reply is None:
         reply = _replayed(reader, view, name)
+    if reply is None:
+        raise NothingKnown(f"What became of the reply: {_elsewhere(reader, view.account)}")
     entries = _entries(reader, view.account, reply.versions, named)
-    rules = {entry.rule for entry in entries}
+    rules = {entry.rule for entry in entries} or {f"reply.{reply.outcome}"}
     sentence = f"The reply is {reply.outcome}. {explain_reply(reply.outcome, reply.reason, rules)}"
+    if not entries:
+        sentence += f" {_elsewhere(reader, view.account)}"
     if reply.late_ack is not None:
         sentence += " An acknowledgement came after its outcome: it was delivered after all."
     return _answer(view, entries, sentence, reply=reply, asked=name)
 
 
-def _replayed(reader: Reader, view: AccountView, name: str) -> ReplyView:
-    """A reply that the view let go of, folded again up to where it was finished."""
-    old = AccountView(view.account)
+def _replayed(reader: Reader, view: AccountView, name: str) -> ReplyView | None:
+    """A reply that the view let go of, folded again up to where it was finished.
+
+    None where only a late word of it is in the log, and the rest was archived.
+    """
+    old = beginning(reader, view.account)
     found: ReplyView | None = None
-    for record in reader.read_stream(view.account, 0, view.version):
+    for record in reader.read_stream(view.account, old.version, view.version):
         old.apply(record)
         kept = old.replies.get(name)
         if kept is None and found is not None:
             break
         found = kept
-    assert found is not None, "a record names it, so it was submitted"
     return found
+
+
+def _elsewhere(reader: Reader, account: str) -> str:
+    """Where the records of an answer are, if they are not in the log."""
+    bundle = bundle_of(reader, account)
+    return f"Its older records are archived, the newest of them in {bundle}." if bundle else ""
 
 
 def _entries(
@@ -148,6 +166,8 @@ def _entries(
     entries: list[Entry] = []
     for version in sorted(wanted):
         pair = list(reader.read_stream(account, max(0, version - 2), version))
+        if not pair:
+            continue  # archived
         entries.append(entry(pair[-1], pair[-2].state if len(pair) > 1 else None))
     return entries
 
@@ -161,8 +181,9 @@ def _why_controller(reader: Reader, view: AccountView, name: str) -> Answer:
             hint="`linewarden timeline` names the controllers",
         )
     entries: list[Entry] = []
-    before: str | None = None
-    current = False
+    begun = beginning(reader, view.account).machine
+    before = begun.state.value if begun.state is not None else None
+    current = begun.controller == name
     for record in reader.read_stream(view.account, 0, view.version):
         said = entry(record, before)
         if said.rule.startswith("claim.") and said.rule != "claim.reused":
@@ -178,6 +199,8 @@ def _why_controller(reader: Reader, view: AccountView, name: str) -> Answer:
     because = controller.reason or controller.cause
     if because:
         sentence = f"{name} is {controller.state.printed}; the last cause was {because}."
+    if not entries:
+        sentence += f" {_elsewhere(reader, view.account)}"
     return _answer(view, entries, sentence, controller=controller, asked=name)
 
 

@@ -38,6 +38,11 @@ def _lease_lapsed(d: Draft, stimulus: st.LeaseLapsed) -> None:
     d.move("lease_lapsed")
 
 
+def _keeping(d: Draft, stimulus: st.SubjectErased | st.Archived) -> None:
+    """What is kept of the log concerns no connection."""
+    d.move(st.name_of(stimulus))
+
+
 def _plain(decide: Callable[[Draft], None]) -> Handler:
     return lambda d, _stimulus: decide(d)
 
@@ -70,6 +75,8 @@ HANDLERS: dict[type[st.Stimulus], Handler] = {
     st.SendAcked: _acked,
     st.SendFailed: replies.decide_failed,
     st.ReplyCancelled: replies.decide_cancelled,
+    st.SubjectErased: _keeping,
+    st.Archived: _keeping,
 }
 """What decides on each stimulus."""
 

@@ -210,6 +210,9 @@ TABLE: tuple[Row, ...] = (
     Row("reply.cancelled", NEWEST, None, "reply.cancelled"),
     Row("reply.cancel_ignored", NEWEST, None, "reply.cancel_ignored"),
     Row("reply.resend_due", NEWEST, None, "reply.resend_due"),
+    # What is kept of the log: no connection and no reply is touched.
+    Row("subject_erased", ANY, None, "subject_erased"),
+    Row("archived", ANY, None, "archived"),
 )
 
 UNCLAIMED = "unclaimed"

@@ -15,6 +15,7 @@ from .errors import InputError, shown
 from .policy import SPAN_S_MAX, overrides_of, policy_of
 from .stimuli import (
     KINDS,
+    Archived,
     IdentityLinked,
     LeaseLapsed,
     ReleaseRequested,
@@ -29,6 +30,7 @@ from .stimuli import (
     ServiceStopped,
     Stimulus,
     StopRequested,
+    SubjectErased,
     name_of,
 )  # fmt: skip
 
@@ -44,6 +46,8 @@ class StimulusError(InputError):
 _COUNT_MAX = 2**31 - 1
 _BOUNDS = {
     "at": (0, 2**62),
+    "last_at": (0, 2**62),
+    "times": (1, _COUNT_MAX),
     "socket": (1, _COUNT_MAX),
     "count": (1, _COUNT_MAX),
     "earlier": (1, 2**62),
@@ -59,7 +63,7 @@ _BOUNDS = {
 _NEEDS_NO_CONTROLLER = (
     ServiceStarted, ServiceStopped, RestartRequested, StopRequested, ReleaseRequested,
     RelinkRequested, IdentityLinked, ReplySubmitted, SendAcked, SendFailed, ReplyCancelled,
-    LeaseLapsed,
+    LeaseLapsed, SubjectErased, Archived,
 )  # fmt: skip
 _NUMERIC_TEXT = ("seconds", "expires_s", "deadline_s")
 

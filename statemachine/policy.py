@@ -98,6 +98,9 @@ _POSITIVE = (
     "reply_deadline_s send_deadline_s resend_s pairing_s held_max_account held_max_total "
     "silence_s outdated_hold_s ban_default_s gap_notice_s"
 ).split()
+ATTEMPTS_MAX = 10_000
+"""Steps of a ladder; each is computed from the first on, and a bundle may come from anywhere."""
+
 SPAN_S_MAX = 10 * 365 * 86_400
 """Ten years: no span of a line is longer, and instants stay far inside 64 bits."""
 
@@ -162,6 +165,11 @@ def _check(policy: Policy) -> None:
                 f"policy: {name} must be above 0 and at most {SPAN_S_MAX}",
                 hint=f"leave {name} out to take the preset's",
             )
+    if policy.fast_attempts > ATTEMPTS_MAX:
+        raise PolicyError(
+            f"policy: fast_attempts must be at most {ATTEMPTS_MAX}",
+            hint="where a line shall never be given up, let after be probe",
+        )
     if not 1 <= policy.factor <= 100 or not 0 <= policy.jitter <= 1:
         raise PolicyError(
             "policy: factor must be from 1 to 100 and jitter from 0 to 1",

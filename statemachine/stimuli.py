@@ -5,7 +5,7 @@ Decimals stand as text, because a record holds no floats. `parsing` reads them f
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -13,6 +13,12 @@ Seconds = int | str
 """A span in seconds; a decimal fraction is text ("0.5")."""
 
 Code = int | str | None
+
+Token = Annotated[str, msgspec.Meta(pattern=r"\A(idn|chat)_[0-9a-f]{1,64}\Z")]
+"""What stands in a record for a personal value of the vault."""
+
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Ordinal = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 TimerName = Literal[
     "retry", "hold", "connect_deadline", "pairing", "stability", "handover", "silence",
     "gap_notice", "send_deadline", "resend", "reply_deadline",
@@ -28,7 +34,11 @@ class Stimulus(
     gc=False,
     tag_field="stimulus",
 ):
-    """What all stimuli carry. `at` is UTC in nanoseconds; `jitter` is in millionths of a delay."""
+    """What all stimuli carry. `at` is UTC in nanoseconds; `jitter` is in millionths of a delay.
+
+    One that was seen again and again and changed nothing stands once: seen `times` times from `at`
+    to `last_at`. No decision looks at these two.
+    """
 
     at: int = 0
     controller: str | None = None
@@ -36,6 +46,8 @@ class Stimulus(
     source: str = "gateway"
     detail: str | None = None
     jitter: int = 0
+    times: int = 1
+    last_at: int | None = None
 
 
 class Claimed(Stimulus, frozen=True, kw_only=True, tag="claimed"):
@@ -245,6 +257,25 @@ class ReplyCancelled(Stimulus, frozen=True, kw_only=True, tag="reply_cancelled")
     """The gateway no longer wants a reply sent."""
 
     reply: str
+
+
+class SubjectErased(Stimulus, frozen=True, kw_only=True, tag="subject_erased"):
+    """The values behind these tokens were erased from the vault, with this very record."""
+
+    tokens: Annotated[list[Token], msgspec.Meta(min_length=1, max_length=1_000)]
+
+
+class Archived(Stimulus, frozen=True, kw_only=True, tag="archived"):
+    """The account's versions `first` to `last` were moved into a bundle.
+
+    `bundle` is the hash of its file, `chain` the link after `last`, `position` that of `last`.
+    """
+
+    first: Ordinal
+    last: Ordinal
+    position: Ordinal
+    chain: Sha256
+    bundle: Sha256
 
 
 KINDS: dict[str, type[Stimulus]] = {

@@ -63,9 +63,10 @@ TEXTS = ("detail", "tag", "reason", "code")
 PERSONAL: dict[str, Any] = {
     "forms": FORMS, "pn": FORMS["pn"], "lid": FORMS["lid"], "chat": f"{GROUP}@g.us",
 }  # fmt: skip
+STRETCH = {"first": 1, "last": 2, "position": 3, "chain": "0" * 64, "bundle": "0" * 64}
 NEEDED: dict[str, Any] = {
     "holder": "main", "kind": "transport", "seconds": 1, "timer": "retry", "by": "monitor",
-    "reply": "r0", **PERSONAL,
+    "reply": "r0", "tokens": ["idn_0"], **PERSONAL, **STRETCH,
 }  # fmt: skip
 ANSWERS: tuple[Any, ...] = (
     "id-1",

@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-MODULES = ("bench_store", "bench_machine", "bench_projections", "bench_gateway", "bench_growth")
+MODULES = (
+    "bench_store",
+    "bench_machine",
+    "bench_projections",
+    "bench_gateway",
+    "bench_growth",
+    "bench_replay",
+)
 PEER_MISSING = "peer not installed (make bench installs it)"
 
 

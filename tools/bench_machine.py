@@ -20,7 +20,7 @@ CONNECTION_BYTES_MAX = 300
 IMPORT_MS_MAX = 120
 
 
-def _day(cycles: int) -> list[st.Stimulus]:
+def day(cycles: int) -> list[st.Stimulus]:
     """What a line goes through: signs of life, drops, reopenings, proofs, timers."""
     row: list[st.Stimulus] = []
     at = T0
@@ -42,7 +42,7 @@ def _day(cycles: int) -> list[st.Stimulus]:
 
 def decisions(quick: bool) -> list[Row]:
     """Row 5: decide, which gives the evolved state too, by the compiled table."""
-    row = _day(1_000 if quick else 5_000)
+    row = day(1_000 if quick else 5_000)
     _, claimed = decide(Account(), st.Claimed(at=T0, controller="A", holder="h"))
 
     def run(read: Step) -> None:

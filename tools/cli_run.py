@@ -104,7 +104,12 @@ def run(
     _look_at_worker()
     screen = Screen(sys.stdout)
     opened = Linewarden.open(
-        settings.log, holder=settings.holder, policy=settings.policy, commands=True
+        settings.log,
+        holder=settings.holder,
+        policy=settings.policy,
+        commands=True,
+        anchor_sink=settings.anchor_sink,
+        anchor_key=settings.anchor_key,
     )
     with closing(opened) as warden:
         for name, line in lines.items():

@@ -1,4 +1,4 @@
-"""The commands that try linewarden out: scenarios, the demo, the chart, benchmarks, an audit."""
+"""The commands that try linewarden out: scenarios, the demo, the chart, benchmarks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from ..statemachine.errors import InputError
-from .cli_shape import clear_errors, examples, file_option, json_option, print_json
+from .cli_shape import clear_errors, examples, json_option, print_json
 
 
 @click.command(
@@ -63,32 +63,6 @@ def demo(path: str, speed: float, as_json: bool) -> None:
     else:
         _, wrong = play(path, speed, click.echo)
     sys.exit(1 if wrong else 0)
-
-
-@click.command(epilog=examples("linewarden verify", "linewarden verify --file demo/x.db --json"))
-@file_option
-@json_option
-@clear_errors
-def verify(path: str, as_json: bool) -> None:
-    """Walk the chains of a log: 0 intact, 1 tampered or corrupt, 2 unreadable."""
-    from ..eventstore import open_reader
-    from ..eventstore.verify import verify as walk
-
-    reader = open_reader(path)
-    try:
-        report = walk(reader)
-    finally:
-        reader.close()
-    if as_json:
-        print_json(msgspec.to_builtins(report))
-    elif report.ok:
-        click.echo(f"intact: {report.records} records in {report.streams} streams")
-    else:
-        click.echo(
-            f"not intact: position {report.first_bad_position} ({report.stream}): "
-            f"{report.reason}; good up to position {report.last_good_position}"
-        )
-    sys.exit(0 if report.ok else 1)
 
 
 @click.command(epilog=examples("linewarden chart", "linewarden chart --json"))

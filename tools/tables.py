@@ -58,7 +58,7 @@ def timeline(entries: Sequence[Entry]) -> str:
                 f"{(entry.at - previous) / NS:+.3f}",
                 *([entry.account] if several else []),
                 entry.controller or "",
-                observed(entry),
+                observed(entry, detail=True),
                 entry.rule,
                 _printed(entry.state) if entry.moved else "",
                 consequences(entry),

@@ -14,17 +14,19 @@ _TELLING = (
 _NAMED = frozenset(("signal", "exit_code"))
 
 
-def observed(entry: Entry) -> str:
-    """What was observed, with what tells it apart: a code, a timer, a reply."""
+def observed(entry: Entry, detail: bool = False) -> str:
+    """What was observed, with what tells it apart: a code, a timer, a reply, a library's words."""
     told = entry.told
     words = [entry.stimulus]
+    if "times" in told:
+        words.append(f"×{told['times']}")
     for name in _TELLING:
         value = told.get(name)
         if value is not None:
             words.append(f"{name} {value}" if name in _NAMED else str(value))
     if "socket" in told:
         words.append(f"socket {told['socket']}")
-    if "detail" in told:
+    if detail and "detail" in told:
         words.append(f"({told['detail']})")
     return cut(" ".join(words))
 

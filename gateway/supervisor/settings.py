@@ -24,7 +24,7 @@ __all__ = ["LineSettings", "Settings", "SettingsError", "read_settings"]
 log = package_logger("linewarden.settings")
 
 PREFIX = "LINEWARDEN_"
-VARIABLES = ("LOG", "HOLDER", "SESSIONS", "PROXY", "PAIR_PHONE")
+VARIABLES = ("LOG", "HOLDER", "SESSIONS", "PROXY", "PAIR_PHONE", "ANCHOR_SINK", "ANCHOR_KEY")
 
 _CLUSTER = re.compile(r"LINEWARDEN_(?:\w+_)?(?:SERVICE_(?:HOST|PORT)|PORT)(?:_\w+)?")
 """What Kubernetes and Docker set in every container beside a service of such a name."""
@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     log: str
     holder: str = "main"
+    anchor_sink: str | None = None
+    anchor_key: str | None = None
     policy: dict[str, Any] = {}
     accounts: dict[str, LineSettings]
 
@@ -46,6 +48,8 @@ class _File(msgspec.Struct, frozen=True, kw_only=True):
     log: str | None = None
     holder: str = "main"
     sessions: str | None = None
+    anchor_sink: str | None = None
+    anchor_key: str | None = None
     policy: dict[str, Any] = {}
     accounts: dict[str, dict[str, Any]] = {}
 
@@ -91,6 +95,8 @@ def read_settings(
     return Settings(
         log=path,
         holder=holder,
+        anchor_sink=_place(variables.get("ANCHOR_SINK"), file.anchor_sink, folder),
+        anchor_key=_place(variables.get("ANCHOR_KEY"), file.anchor_key, folder),
         policy={**file.policy, **policy},
         accounts=_overridden(kept, file.policy, variables, policy),
     )
@@ -156,6 +162,12 @@ def _paths(file: _File, variables: dict[str, str], place: str, folder: str) -> t
         return path, os.path.join(os.path.dirname(path), "sessions")
     with at(f"{place}sessions"):
         return path, expanded(file.sessions.rstrip("/"), folder)
+
+
+def _place(variable: str | None, given: str | None, folder: str) -> str | None:
+    """A path of the environment or of the file; a command is left as it is."""
+    path, start = (variable, "") if variable is not None else (given, folder)
+    return path if path is None or path.startswith("|") else expanded(path, start)
 
 
 def _line(name: str, table: dict[str, Any], sessions: str, folder: str, place: str) -> LineSettings:

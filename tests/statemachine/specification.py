@@ -31,6 +31,10 @@ socket_closed old
     socket_closed.confirmed      =              newest superseded
 lease_lapsed
     lease_lapsed                 =              newest superseded
+subject_erased
+    subject_erased               =              newest superseded
+archived
+    archived                     =              newest superseded
 opened
     opened.connected             connected      connecting
     opened.again                 =              open

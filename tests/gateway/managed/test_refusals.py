@@ -85,7 +85,7 @@ def test_a_wrong_word_is_told_from_the_right_ones(policy: dict[str, Any], told: 
 def test_a_death_tells_its_signal_wherever_it_is_read(stage: Stage) -> None:
     """The timeline shows by which signal a worker died."""
     from linewarden.projections.timeline import timeline
-    from linewarden.tools.tables import observed
+    from linewarden.tools.wording import observed
 
     stage.open()
     stage.manage()

@@ -1,0 +1,141 @@
+"""Expressions: what they say of a record, and what they refuse."""
+
+import time
+
+import pytest
+
+from linewarden.eventstore.bundle import Bundle
+from linewarden.statemachine.outcome import Settled
+from linewarden.tools.explore.expression import Expression, ExpressionError
+from linewarden.tools.explore.scene import Scene
+from linewarden.tools.replay.replay import run
+
+TRUE = {
+    1: [
+        "stimulus == 'claimed'",
+        "rule == 'claim.first' and state == 'connecting' and phase == 'dialing'",
+        "'dial' in effects and len(effects) == 1",
+        "before.state is None and before.epoch == 0 and epoch == 1",
+        "'overrides' in changed and policy.jitter == 0",
+        "overrides['jitter'] == 0 and overrides['no'] is None",
+    ],
+    4: [
+        "stimulus.reply == 'r1' and 'send' in effects",
+        "reply('r1').outcome == 'sending' and reply('r1').via == 'A'",
+        "reply('r2').outcome is None",
+        "len(replies) == 1 and 'r1' in replies and replies['r1'].chat == 'chat_r1'",
+        "live and not degraded and identity.pn == 'idn_1'",
+    ],
+    7: [
+        "stimulus in ('closed', 'dial_failed') and stimulus.code == 428",
+        "stimulus.code == '428' and '428' == stimulus.code",
+        "state == 'reconnect-gap'",
+        "state == 'reconnect_gap' != before.state",
+        "0 < attempt <= 1 and attempt > -1",
+        "timers['retry'] > at and 'retry' in timers and timers.retry == retry_at",
+        "retry_at >= '2023-11-14T22:14' and retry_at < '2023-11-14T22:15'",
+        "hold is None and not (hold.until > '2000')",
+        "reply('r1').outcome == 'sent'",
+        "'retry' in rule and rule not in ['close.echo', 'close.late']",
+        "position == 7 and version == 7",
+        "recorded.rule == rule and not diverges",
+    ],
+    13: ["state == 'conflict' and 'notify' in effects and socket_state != 'open'"],
+}
+
+
+@pytest.mark.parametrize(("version", "text"), [(key, one) for key in TRUE for one in TRUE[key]])
+def test_what_is_so_is_true(bundle: Bundle, version: int, text: str) -> None:
+    """An expression is true of the record of which it says what is so, and its denial is not."""
+    steps = list(run(bundle))
+    settled: dict[str, Settled] = {}
+    for step in steps[:version]:
+        settled.update(step.decided.settled)
+    scene = Scene(steps[version - 1], settled.get)
+    assert Expression(text)(scene)
+    assert not Expression(f"not ({text})")(scene)
+
+
+HOSTILE = [
+    "__import__('os').system('true')",
+    "open('/etc/passwd')",
+    "().__class__.__bases__[0].__subclasses__()",
+    "state.__class__",
+    "stimulus.__struct_config__",
+    "reply.__globals__",
+    "(lambda: 1)()",
+    "[x for x in effects]",
+    "attempt + 1 > 3",
+    "2 ** 999999999",
+    "'a' * 999999999 == rule",
+    "f'{state}'",
+    "state := 'conflict'",
+    "state = 'conflict'",
+    "state == 'conflict'; rule",
+    "reply(*effects)",
+    "reply(reply='r1')",
+    "reply(state)",
+    "reply('a', 'b')",
+    "replies[state]",
+    "replies[0:1]",
+    "~attempt",
+    "1 if state else 2",
+    "await state",
+    "b'x' == rule",
+    "1j == attempt",
+    "... == rule",
+    "not " * 230 + "live",
+    "(" * 400 + "live" + ")" * 400,
+    "-" * 900 + "1 == attempt",
+    "live and " * 120 + "live",
+    "live" + " " * 2_000 + "and live",
+    "x" * 2_000,
+    "state == '\x00'",
+    "9" * 990 + " == attempt == {",
+    "\u202elive",
+    "",
+    "   ",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_what_is_not_of_the_language_is_refused(text: str) -> None:
+    """Whatever is not on the short list is refused with a sentence, at once and unexecuted."""
+    begun = time.perf_counter()
+    with pytest.raises(ExpressionError) as caught:
+        Expression(text)
+    assert time.perf_counter() - begun < 0.1
+    assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "hint"),
+    [
+        ("stat == 'closed'", "no name 'stat' (at character 1)", "state"),
+        ("state == 'conflcit'", "no state 'conflcit' (at character 10)", "conflict"),
+        ("'conflcit' != state", "no state", "conflict"),
+        ("state in ('closed', 'open')", "no state 'open'", "conn"),
+        ("stimulus == 'close'", "no stimulus 'close'", "closed"),
+        ("rule == 'close.confict'", "no rule", "close.upgrade.conflict"),
+        ("'dail' in effects", "no effect 'dail'", "dial"),
+        ("before.sate == 'closed'", "no field 'sate'", "state"),
+        ("reply('r1').outcome == 'send'", "no outcome 'send'", "sent"),
+        ("count(effects) > 1", "no function 'count'", "len"),
+        ("state ==", "can't be read at character", "for example"),
+        ("attempt + 1", "BinOp at character 1 is not part of the language", "comparisons"),
+    ],
+)
+def test_a_slip_of_the_pen_is_told(text: str, message: str, hint: str) -> None:
+    """A word that is never so is an error with its place and what was meant, not just untrue."""
+    with pytest.raises(ExpressionError) as caught:
+        Expression(text)
+    assert message in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_what_has_no_order_is_told(bundle: Bundle) -> None:
+    """Text is not compared with a number by its size; nothing is smaller than what is not there."""
+    scene = Scene(next(run(bundle)), {}.get)
+    with pytest.raises(ExpressionError, match="text and a number at character 1 have no order"):
+        Expression("controller > 3")(scene)
+    assert not Expression("retry_at > '2000' or retry_at <= '2000'")(scene)

@@ -1,0 +1,120 @@
+"""A replay can't perform an effect."""
+
+import importlib
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from linewarden.eventstore.bundle import Bundle, write_bundle
+from linewarden.tools.replay import sealed
+
+WATCHED = """
+import sys
+
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        print("tried", event)
+        raise OSError("this test has no network")
+
+sys.addaudithook(refuse)
+from linewarden.tools.replay.cli import replay
+try:
+    replay.main(sys.argv[1:])
+except SystemExit as end:
+    print("exit", end.code)
+print("loaded", *[name for name in sys.modules if "gateway" in name or "neonize" in name])
+"""
+AFTERWARDS = """
+import sys
+from linewarden.tools.replay import sealed
+sealed.seal()
+for name in ("linewarden.gateway.whatsapp.driver", "linewarden.gateway.supervisor.line",
+             "linewarden.gateway.worker.protocol", "linewarden.gateway", "neonize.client"):
+    try:
+        __import__(name)
+    except ImportError as error:
+        print(type(error).__name__)
+import linewarden
+try:
+    linewarden.Linewarden
+except ImportError as error:
+    print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "linewarden.gateway",
+        "linewarden.gateway.driver",
+        "linewarden.gateway.whatsapp.driver",
+        "linewarden.gateway.worker.protocol",
+        "neonize",
+    ],
+)
+def test_drivers_cant_be_imported(name: str) -> None:
+    """Under the seal the gateway, its drivers and neonize can't be imported, loaded before or not.
+
+    Afterwards everything that was loaded is there again.
+    """
+    import linewarden.gateway.driver as before
+
+    with sealed.sealed(), pytest.raises(sealed.Sealed):
+        importlib.import_module(name)
+    assert sys.modules["linewarden.gateway.driver"] is before
+    assert sys.modules["linewarden.gateway"] is sys.modules["linewarden"].gateway
+
+
+def test_nothing_reaches_out() -> None:
+    """Under the seal no socket can be made and no process started; afterwards both can."""
+    with sealed.sealed():
+        with pytest.raises(sealed.EffectRefused, match="socket"):
+            socket.socket()
+        with pytest.raises(sealed.EffectRefused, match="socket"):
+            socket.getaddrinfo("localhost", 80)
+        with pytest.raises(sealed.EffectRefused):
+            subprocess.run([sys.executable, "--version"], check=True)
+        with pytest.raises(sealed.EffectRefused):
+            os.fork()
+    socket.socket().close()
+
+
+def test_a_process_that_was_sealed_stays_sealed() -> None:
+    """Outside a command the seal holds for good, for every driver and for the package's face."""
+    done = subprocess.run(
+        [sys.executable, "-c", AFTERWARDS], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["Sealed"] * 6
+
+
+@pytest.mark.parametrize("loop", [[], ["--closed"]])
+def test_the_command_replays_without_the_world(
+    incidents: dict[str, Bundle], tmp_path: Path, loop: list[str]
+) -> None:
+    """With sockets blocked the command does its whole work, and no driver is loaded in it."""
+    bundle = incidents["tr-05-440-every-5s-main"]
+    path = tmp_path / "x.incident.jsonl.gz"
+    write_bundle(path, bundle.header, bundle.records, bundle.trailer)
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, str(path), *loop],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    same = f"x.incident.jsonl.gz: the same, {len(bundle.records)} records"
+    assert done.stdout.splitlines() == [same, "exit 0", "loaded"]
+
+
+def test_no_module_of_a_replay_needs_the_gateway() -> None:
+    """Everything that replays can be imported under the seal."""
+    script = (
+        "from linewarden.tools.replay import sealed; sealed.seal()\n"
+        "from linewarden.tools.replay import cli, diff, divergence, fixture, reading, replay\n"
+        "from linewarden.tools.replay import telling, trace\n"
+        "from linewarden.tools import incident\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,177 @@
+"""Moves closed stretches of a log into bundles, one after the other, so that the log stays small.
+
+Of each stretch the bundle is written and proven first, then the `archived` record joins the chain,
+and only then its records go. Whatever breaks in between, the log is whole, and the next run of the
+command goes on from there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import msgspec
+
+from ..eventstore import NewRecord, Record, Store, decode, encode
+from ..eventstore.archive import hash_of
+from ..eventstore.archived import archive_id, archive_of, bundle_name
+from ..eventstore.bundle import write_bundle
+from ..eventstore.sqlite import SQLiteStore
+from ..gateway.clock import SystemClock
+from ..gateway.dice import Dice
+from ..gateway.recording import write
+from ..projections import checkpoints
+from ..projections.archived import beginning, snapshot_of
+from ..projections.projections import Projections
+from ..projections.view import AccountView
+from ..statemachine.decision import decide
+from ..statemachine.errors import InputError
+from ..statemachine.stimuli import Archived
+from .incident import cut
+from .moments import Moment
+
+STRETCH_RECORDS = 100_000
+"""Records after which a stretch ends as soon as it can; what is more goes into the next one."""
+
+STRETCH_RECORDS_MAX = 500_000
+STRETCH_BYTES_MAX = 400 << 20
+"""Bounds of one bundle: a line that has no settled moment in so much is left as it is."""
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """A stretch that was moved: versions `first` to `last` of an account, into `bundle`."""
+
+    account: str
+    first: int
+    last: int
+    bundle: str
+
+
+class _Stretch(msgspec.Struct, frozen=True):
+    """Where a stretch ends: its last version, and that record's position and time."""
+
+    first: int
+    last: int
+    position: int
+    at: int
+
+
+def archive(
+    path: str, before: Moment, folder: str, account: str | None = None
+) -> tuple[list[Moved], int, int]:
+    """Move what is settled and was before a moment; gives that, and the file's bytes then and now.
+
+    Raises `StoreLocked` while a gateway runs: only who holds the log alone may take records out.
+    """
+    if not os.path.isfile(path):
+        raise InputError(f"There is no log at {path}", hint="look at the path")
+    if not os.path.isdir(folder):
+        raise InputError(f"There is no folder {folder}", hint="make it, on a disk of its own")
+    was = os.path.getsize(path)
+    with SQLiteStore.open(path, name="linewarden archive") as store:
+        if account is not None and not store.head(account).version:
+            raise InputError(
+                "The log has no account of this name", hint="`linewarden status` lists them all"
+            )
+        moved: list[Moved] = []
+        for name in store.streams() if account is None else [account]:
+            while (stretch := _move(store, name, before, folder)) is not None:
+                moved.append(stretch)
+        if moved:
+            # Views are folded anew from the snapshots, and kept: the next start need not do it.
+            views = Projections(store)
+            views.catch_up()
+            views.checkpoint(store)
+            store.flush()
+        store.shrink()  # also what a run before this one left
+    return moved, was, os.path.getsize(path)
+
+
+def _move(store: SQLiteStore, account: str, before: Moment, folder: str) -> Moved | None:
+    """Move the next stretch of an account, or finish what was begun; None where there is none."""
+    start = beginning(store, account)
+    record = _begun(store, account, start.version + 1, folder)
+    if record is None:
+        stretch = _stretch(store, account, start, before)
+        if stretch is None:
+            return None
+        place = _place(store, account, stretch.first, stretch.last, folder)
+        _write_bundle(store, account, stretch, place)
+        known = store.get(archive_id(store.log_id, account, stretch.last))
+        record = known or _record(store, account, stretch, hash_of(place))
+    said = archive_of(record)
+    # A view that remembers more than the snapshot does would no longer be what a rebuild gives.
+    store.drop_checkpoints(checkpoints.PROJECTION)
+    place = _place(store, account, said.first, said.last, folder)
+    store.release(record, place)
+    return Moved(account, said.first, said.last, os.path.basename(place))
+
+
+def _place(store: Store, account: str, first: int, last: int, folder: str) -> str:
+    return os.path.join(folder, bundle_name(store.log_id, account, first, last))
+
+
+def _begun(store: Store, account: str, first: int, folder: str) -> Record | None:
+    """The record of a stretch that a run before this one bundled and did not take out."""
+    prefix, _, suffix = bundle_name(store.log_id, account, first, 0).rpartition("-0.")
+    pattern = re.compile(re.escape(prefix) + r"-(\d{1,18})\." + re.escape(suffix))
+    for name in sorted(os.listdir(folder)):
+        found = pattern.fullmatch(name)
+        if found is not None:
+            record = store.get(archive_id(store.log_id, account, int(found[1])))
+            if record is not None:
+                return record
+    return None
+
+
+def _stretch(store: Store, account: str, start: AccountView, before: Moment) -> _Stretch | None:
+    """The longest stretch from an account's beginning that is settled: no reply is pending."""
+    view, end, size, news = start, None, 0, False
+    first = start.version + 1
+    for record in store.read_stream(account, start.version):
+        size += len(record.body)
+        count = record.version - first
+        if not _is_before(record, before) or (end is not None and count >= STRETCH_RECORDS):
+            break
+        if size > STRETCH_BYTES_MAX or count >= STRETCH_RECORDS_MAX:
+            break
+        view.apply(record)
+        news = news or record.type != "archived"
+        if news and not view.replies.pending and not view.machine.replies:
+            end = _Stretch(first, record.version, record.position, record.at)
+    return end
+
+
+def _is_before(record: Record, moment: Moment) -> bool:
+    return (moment.position is None or record.position < moment.position) and (
+        moment.at is None or record.at < moment.at
+    )
+
+
+def _write_bundle(store: Store, account: str, stretch: _Stretch, place: str) -> None:
+    """Write it and see it read back; the same stretch is the same bytes, whenever it is written."""
+    bundle = cut(store, account, end=Moment(position=stretch.position), at=stretch.at)
+    write_bundle(place, bundle.header, bundle.records, bundle.trailer, replace=True)
+
+
+def _record(store: Store, account: str, stretch: _Stretch, bundle: str) -> Record:
+    """Put the record that stands for a stretch at the end of the account's stream."""
+    views = Projections(store)
+    head, then = views.rebuild(account), views.as_of(account, position=stretch.position)
+    stimulus = Archived(
+        at=max(SystemClock().now(), head.at),
+        source="operator",
+        first=stretch.first,
+        last=stretch.last,
+        position=stretch.position,
+        chain=then.chain.hex(),
+        bundle=bundle,
+    )
+    outcome, after = decide(head.machine, stimulus)
+    decided = write(Dice(), stimulus, outcome, after, None, {})
+    record: NewRecord = msgspec.structs.replace(
+        decided,
+        id=archive_id(store.log_id, account, stretch.last),
+        body=encode({**decode(decided.body), "snapshot": snapshot_of(then)}),
+    )
+    return store.append(account, [record], head.version)[0]

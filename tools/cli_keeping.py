@@ -1,0 +1,128 @@
+"""The commands that keep a log: a person is erased, and old stretches are moved into bundles."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
+
+if TYPE_CHECKING:
+    from .erasing import Found
+
+_file_option = click.option(
+    "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The log."
+)
+
+
+@click.command(
+    epilog=examples(
+        "linewarden erase --subject +15550100001 --dry-run",
+        "linewarden erase --subject 100000000000001@lid --account support",
+    )
+)
+@click.option(
+    "--subject",
+    default=None,
+    help="Any form of an identity, or a chat; without it, it is asked for.",
+)
+@click.option(
+    "--account", "-a", default=None, help="Only values that no other account holds as well."
+)
+@click.option("--dry-run", is_flag=True, help="Only say how much there is.")
+@_file_option
+@json_option
+@clear_errors
+def erase(
+    subject: str | None, account: str | None, dry_run: bool, path: str, as_json: bool
+) -> None:
+    """Erase a person: every form and chat of theirs leaves the vault and the files.
+
+    Records keep their tokens, which lead to nobody any more, so every chain stays valid. Exit code
+    0 where nothing is left, 1 where a trace remains for now, another account holds values too, or
+    older records are in archives, where a further form of the person may be named.
+    """
+    from . import erasing
+
+    # Asked for, it stands neither in `ps` nor in the history of the shell.
+    asked = subject if subject is not None else click.prompt("Subject", hide_input=True, err=True)
+    found = erasing.find(path, asked, account)
+    running = False if dry_run else erasing.erase(path, found)
+    left = [] if dry_run else erasing.traces(path, found.values)
+    if as_json:
+        print_json(
+            {
+                "dry_run": dry_run,
+                "accounts": {name: len(tokens) for name, tokens in found.held.items()},
+                "identities": found.identities,
+                "chats": found.chats,
+                "records": found.records,
+                "kept": found.kept,
+                "archived": list(found.archived),
+                "running": running,
+                "traces": left,
+            }
+        )
+    else:
+        _show_erased(found, dry_run, left)
+    sys.exit(1 if left or ((found.kept or found.archived) and not dry_run) else 0)
+
+
+def _show_erased(found: Found, dry_run: bool, left: list[str]) -> None:
+    count = f"{found.identities} forms of an identity and {found.chats} chats"
+    names = ", ".join(sorted(found.held))
+    if not found.held:
+        click.echo("The vault holds nothing of this subject.")
+    elif dry_run:
+        click.echo(f"There are {count}, named in {found.records} records of {names}.")
+    else:
+        click.echo(f"Erased {count}; recorded with {names}. The records keep their tokens.")
+    if found.kept:
+        click.echo(f"{found.kept} values stay: other accounts hold them too (leave out --account).")
+    if found.archived:
+        click.echo(
+            f"Records of {', '.join(found.archived)} are in archives, which were not read: a form "
+            "that only they tie to this person stays. Erase the person's other forms too."
+        )
+    if left:
+        click.echo(f"A trace still stands in {', '.join(left)}: somebody is reading the log.")
+        click.echo("  hint: it goes with the next commits; run the command again to see")
+
+
+@click.command(
+    epilog=examples(
+        "linewarden archive --before 90d --to /srv/archive",
+        "linewarden archive --before 2026-01-01 --account support --to /srv/archive --json",
+    )
+)
+@click.option(
+    "--before", required=True, help="A UTC time, 90d for 90 days ago, or a position of the log."
+)
+@click.option("--to", "folder", required=True, help="The folder for the bundles.")
+@click.option("--account", "-a", default=None, help="Only this account.")
+@_file_option
+@json_option
+@clear_errors
+def archive(before: str, folder: str, account: str | None, path: str, as_json: bool) -> None:
+    """Move old records into verified bundles, so that the log stays small.
+
+    No gateway may run on the log. Broken off, run it again with the same folder: it goes on. Keep
+    the bundles: of what they hold the log only has a snapshot.
+    """
+    from ..gateway.clock import SystemClock
+    from .archiving import archive as move
+    from .moments import moment
+
+    moved, was, now = move(path, moment(before, SystemClock().now()), folder, account)
+    if as_json:
+        print_json({"moved": [msgspec.to_builtins(one) for one in moved], "was": was, "now": now})
+        return
+    for one in moved:
+        click.echo(f"{one.account}: versions {one.first} to {one.last} are in {one.bundle}")
+    if moved:
+        click.echo(f"The log had {was / 1e6:.1f} MB and has {now / 1e6:.1f} MB.")
+    else:
+        click.echo("There is nothing settled before that.")

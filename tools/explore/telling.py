@@ -1,0 +1,162 @@
+"""Steps, states and forks in words for people. Names in a bundle come from elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from ...statemachine.account import Account, pending_timers
+from ...statemachine.outcome import Effect
+from ...statemachine.stimuli import Stimulus, name_of
+from ..moments import clock, relative
+from ..replay.divergence import Divergence
+from ..replay.replay import Step
+from ..replay.telling import VALUE_CHARACTERS_MAX, tell_one
+from .fork import Change, Fork
+from .scene import readable
+
+LINES_MAX = 30
+"""Differences of a kind that a fork shows."""
+
+_KNOWN = {"stimulus", "at", "controller", "source", "jitter"}
+
+
+def harmless(text: str) -> str:
+    """A line without what a terminal obeys."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
+def told(stimulus: Stimulus) -> str:
+    """A stimulus with what it brought along: `closed code=440 controller=A`."""
+    fields: dict[str, Any] = msgspec.to_builtins(stimulus)
+    brought = {name: value for name, value in fields.items() if name not in _KNOWN}
+    if stimulus.controller is not None:
+        brought["controller"] = stimulus.controller
+    return " ".join(
+        [
+            name_of(stimulus),
+            *(f"{key}={_plain(readable(key, one))}" for key, one in brought.items()),
+        ]
+    )
+
+
+def line_of(step: Step) -> str:
+    """A step in a line: where, when, what, and what was decided."""
+    where = f"{step.position:>6}" if step.position else "     +"
+    moved = ""
+    if step.before.state is not step.after.state:
+        moved = f"  {_state(step.before)} > {_state(step.after)}"
+    when = clock(step.stimulus.at)
+    return harmless(f"{where}  {when}  {told(step.stimulus)}  {step.decided.rule}{moved}")
+
+
+def effect_told(effect: Effect) -> str:
+    """An effect with its fields: `dial controller=A socket=2`."""
+    fields: dict[str, Any] = msgspec.to_builtins(effect)
+    name = fields.pop("effect")
+    return " ".join([name, *(f"{key}={_plain(value)}" for key, value in fields.items())])
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of plain data by their paths: `hold.until`, `replies.r1.chat`; instants as text.
+
+    What is empty has no value.
+    """
+    if isinstance(value, dict) and value:
+        for name, inner in value.items():
+            yield from leaves(inner, f"{path}.{name}" if path else name)
+    elif value not in (None, {}, []):
+        yield path, readable(path.rpartition(".")[2], value)
+
+
+def account_told(account: Account, now: int) -> list[str]:
+    """Everything that is so of an account, a line each; `now` is UTC ns."""
+    due = {name if reply is None else f"replies.{reply}.{name}": at
+           for (name, reply), at in pending_timers(account).items()}  # fmt: skip
+    rows = []
+    for path, value in leaves(msgspec.to_builtins(account)):
+        timer = due.get(path.removesuffix("_at"))
+        more = f" ({relative(timer, now)})" if timer is not None else ""
+        rows.append(harmless(f"{path:<24} {_plain(value)}{more}"))
+    return rows or ["nobody has claimed the account"]
+
+
+def account_diff(was: Account, now: Account) -> list[str]:
+    """Where two states of an account differ, a line each."""
+    then, later = (dict(leaves(msgspec.to_builtins(one))) for one in (was, now))
+    rows = [
+        harmless(f"{path:<24} {_plain(then.get(path))} -> {_plain(later.get(path))}")
+        for path in {**then, **later}
+        if then.get(path) != later.get(path)
+    ]
+    return rows or ["nothing differs"]
+
+
+def fork_told(fork: Fork, name: str) -> list[str]:
+    """A fork beside what happened."""
+    rows = [f"what if, of {name}:", *(f"  {edit}" for edit in fork.edits)]
+    if fork.already:
+        rows += [
+            f"this code decides {fork.already} records otherwise without any change;"
+            " it is compared with itself"
+        ]
+    found = fork.records.divergences
+    if not found:
+        return [harmless(row) for row in [*rows, "nothing else differs: it would have been so"]]
+    rows += [f"{len(found)} differ of {fork.records.records} records:"]
+    rows += _listed([_record_told(one) for one in found])
+    if fork.timers:
+        rows += ["timers:", *_listed([_timer_told(change) for change in fork.timers])]
+    if fork.replies:
+        rows += ["replies:", *_listed([_changed(change) for change in fork.replies])]
+    then, now = fork.states.then, fork.states.now
+    if then == now:
+        rows.append("states: the same way at the same times")
+    else:
+        rows += ["states:", f"  then  {_way(then)}", f"  now   {_way(now)}"]
+    return [harmless(row) for row in rows]
+
+
+def _listed(rows: list[str]) -> list[str]:
+    more = [f"  … {len(rows) - LINES_MAX} more, all with --json"] if len(rows) > LINES_MAX else []
+    return [*(f"  {row}" for row in rows[:LINES_MAX]), *more]
+
+
+def _record_told(divergence: Divergence) -> str:
+    one = divergence
+    if one.kind == "missing":
+        return f"position {one.position}: does not happen any more, then {one.rule}"
+    if one.kind == "extra":
+        return f"{clock(one.now['at'])}: happens only now, {one.rule_now}"
+    return tell_one(one)
+
+
+def _timer_told(change: Change) -> str:
+    if change.then is None:
+        return f"{change.what}: fires only now, {clock(change.now)}"
+    if change.now is None:
+        return f"{change.what}: does not fire any more, then {clock(change.then)}"
+    return f"{change.what}: {clock(change.then)} -> {clock(change.now)}"
+
+
+def _changed(change: Change) -> str:
+    return f"{change.what}: {change.then or 'never submitted'} -> {change.now or 'never submitted'}"
+
+
+def _way(path: list[list[Any]]) -> str:
+    parts = [f"{state} {clock(at)[11:]}" for at, state in path]
+    if len(parts) > LINES_MAX:
+        half = LINES_MAX // 2
+        parts[half:-half] = [f"({len(parts) - LINES_MAX} more)"]
+    return " > ".join(parts)
+
+
+def _state(account: Account) -> str:
+    return account.state.printed if account.state is not None else "unclaimed"
+
+
+def _plain(value: Any) -> str:
+    text = value if isinstance(value, str) and value else msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_CHARACTERS_MAX else text[:VALUE_CHARACTERS_MAX] + "…"

@@ -1,0 +1,1 @@
+"""Pictures of an incident: one module a form, all drawn from the same course of events."""

@@ -1,0 +1,1 @@
+"""The replay: recorded stimuli through today's code, compared with what was decided then."""
