@@ -139,6 +139,9 @@ def inspect(bundle: str, as_json: bool) -> None:
     ]
     if trailer.anchor is None:
         rows.append(("anchor", "none: only the log itself can say that it is this one's"))
+    else:
+        signed = "signed" if "signature" in trailer.anchor else "unsigned"
+        rows.append(("anchor", f"{signed}, of {len(trailer.anchor['heads'])} accounts of the log"))
     for name, text in rows:
         click.echo(f"{name:<9} {text}")
 
