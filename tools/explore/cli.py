@@ -175,8 +175,9 @@ def minimise(
     sealed.seal()
     from ...eventstore.bundle import write_bundle
     from ..incident import incident_of
+    from ..replay.telling import harmless
     from .minimise import minimise as least_of
-    from .telling import harmless, line_of
+    from .telling import line_of
     from .thinned import thinned
 
     bundle = incident_of(source, account, start, end)

@@ -20,12 +20,11 @@ import msgspec
 
 from ...eventstore.bundle import Bundle
 from ...statemachine.account import Account
-from ...statemachine.decision import decide
 from ...statemachine.errors import InputError
 from ...statemachine.machine import compiled_step
 from ...statemachine.outcome import Outcome, Settled
 from ..replay.reading import Fed
-from ..replay.replay import Step
+from ..replay.replay import Step, tried
 from .causes import Causes, closed, read
 from .expression import Expression, ExpressionError
 from .invariants import Past, judge_of
@@ -109,11 +108,8 @@ def _run(stimuli: Iterable[Fed], before: Account) -> Iterator[Step]:
     """Open loop: each stimulus on the state that today's code made of those before."""
     account = before
     for fed in stimuli:
-        try:
-            decided, after = decide(account, fed.stimulus, compiled_step)
-        except Exception as error:  # noqa: BLE001 - whatever code under trial raises is a finding
-            decided, after = Outcome(f"(raised {type(error).__name__})"), account
-        yield Step(fed.version, fed.position, fed.stimulus, fed.recorded, decided, account, after)
+        outcome, after = tried(account, fed.stimulus, compiled_step)
+        yield Step(fed.version, fed.position, fed.stimulus, fed.recorded, outcome, account, after)
         account = after
 
 

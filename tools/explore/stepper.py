@@ -15,11 +15,11 @@ from ...statemachine.outcome import Settled
 from ..replay.divergence import differ
 from ..replay.reading import decision_of
 from ..replay.replay import Step, run
-from ..replay.telling import tell_one
+from ..replay.telling import harmless, tell_one
 from .expression import Expression
 from .places import place_of
 from .scene import Scene, fate
-from .telling import account_diff, account_told, effect_told, harmless, line_of
+from .telling import account_diff, account_told, effect_told, line_of
 
 COUNT_MAX = 1_000_000
 HELP = (

@@ -13,7 +13,7 @@ from ...statemachine.stimuli import Stimulus, name_of
 from ..moments import clock, relative
 from ..replay.divergence import Divergence
 from ..replay.replay import Step
-from ..replay.telling import VALUE_CHARACTERS_MAX, tell_one
+from ..replay.telling import VALUE_CHARACTERS_MAX, harmless, tell_one
 from .fork import Change, Fork
 from .scene import readable
 
@@ -21,11 +21,6 @@ LINES_MAX = 30
 """Differences of a kind that a fork shows."""
 
 _KNOWN = {"stimulus", "at", "controller", "source", "jitter"}
-
-
-def harmless(text: str) -> str:
-    """A line without what a terminal obeys."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def told(stimulus: Stimulus) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from ...eventstore import Record, chain, codec
-from ...eventstore.bundle import Bundle, Header, Point, Trailer, table_hash
+from ...eventstore.bundle import Bundle, Point, Trailer, table_hash
 from ...eventstore.upcast import upcast_record, upcast_state
 from ...statemachine.account import Account, evolve
 from ...statemachine.stimuli import name_of
@@ -70,11 +70,6 @@ def thinned(bundle: Bundle, minimised: Minimised) -> Bundle:
         table=table_hash(),
     )
     return Bundle(made, records, Trailer(len(records), Point(last, head.hex())))
-
-
-def is_minimised(header: Header) -> bool:
-    """Whether a bundle was minimised."""
-    return header.build.endswith(MARK)
 
 
 def _log_of(bundle: Bundle, minimised: Minimised) -> bytes:

@@ -65,7 +65,7 @@ def run(bundle: Bundle, step: Reading = step) -> Iterator[Step]:
         content = content_of(record)
         if content.stimulus is not None:
             recorded = outcome_of(record, content)
-            decided, after = _decide(account, content.stimulus, step)
+            decided, after = tried(account, content.stimulus, step)
             yield Step(
                 record.version,
                 record.position,
@@ -125,7 +125,7 @@ def _replay_open(bundle: Bundle, step: Reading) -> Replayed:
             stimulus = content.stimulus
             if stimulus is None:
                 continue
-            decided, after = _decide(account, stimulus, step)
+            decided, after = tried(account, stimulus, step)
             same = _canonical(decided) == bytes(content.outcome)
             if same and said is account:
                 said = after
@@ -147,7 +147,8 @@ def _replay_open(bundle: Bundle, step: Reading) -> Replayed:
     return summed(len(bundle.records), found)
 
 
-def _decide(account: Account, stimulus: Stimulus, step: Reading) -> tuple[Outcome, Account]:
+def tried(account: Account, stimulus: Stimulus, step: Reading) -> tuple[Outcome, Account]:
+    """What is decided; a rule of its own where the code under trial raises."""
     try:
         return decide(account, stimulus, step)
     except Exception as error:  # noqa: BLE001 - whatever code under trial raises is a finding
@@ -261,5 +262,5 @@ class _ClosedLoop:
         self, version: int, position: int, stimulus: Stimulus, recorded: Outcome | None
     ) -> Step:
         before = self._account
-        decided, self._account = _decide(before, stimulus, self._step)
+        decided, self._account = tried(before, stimulus, self._step)
         return Step(version, position, stimulus, recorded, decided, before, self._account)

@@ -33,7 +33,7 @@ def tell_one(divergence: Divergence) -> str:
         told += f", rule {one.rule}"
     if one.field != "rule":
         told += f", {one.field} {_shown(one.recorded)} -> {_shown(one.now)}"
-    return _harmless(told)
+    return harmless(told)
 
 
 def tell(replayed: Replayed, name: str, then: str = "then", now: str = "now") -> str:
@@ -55,7 +55,7 @@ def tell(replayed: Replayed, name: str, then: str = "then", now: str = "now") ->
     rows.append(("downstream", _downstream(replayed)))
     lines = [f"{name}: diverges, {_records(count)}"]
     lines += [f"  {word:<{width}}  {text}" for word, text in rows]
-    return "\n".join(map(_harmless, lines))
+    return "\n".join(map(harmless, lines))
 
 
 def _downstream(replayed: Replayed) -> str:
@@ -79,7 +79,7 @@ def _shown(value: Any) -> str:
     return text if rest <= 0 else f"{text[:VALUE_CHARACTERS_MAX]}… ({rest} more characters)"
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """A line without what a terminal obeys: names in a bundle come from elsewhere."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
 
