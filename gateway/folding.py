@@ -6,7 +6,8 @@ they came to the same nothing, one record stands for all of them, with how many 
 the last one was. It says what each of them would have said, so a replay decides it once.
 
 Whatever else is decided of the account first writes what is held back. Nobody is told of a stimulus
-before its record is on disk, so a crash loses only what was not acknowledged.
+before its record is on disk, so a crash loses only what was not acknowledged. Where somebody waits
+for that, the pump holds it back for less (`HURRY_S`).
 """
 
 from __future__ import annotations

@@ -18,6 +18,9 @@ RETRY_STORE_S = 1.0
 FOLD_S = 1.0
 """How long what may share a record is held back at most, by the clock of the loop."""
 
+HURRY_S = 0.05
+"""… once somebody waits for it: who observes and waits in turn gets twenty a second, not one."""
+
 CHECKPOINT_RECORDS = 1_000
 """Records after which the projections are checkpointed, so that a start reads few."""
 
@@ -45,6 +48,7 @@ class Pump:
         self._loop = loop
         self._wake: asyncio.TimerHandle | None = None
         self._release: asyncio.TimerHandle | None = None
+        self._hurried: set[str] = set()
         self._flushing: asyncio.Future[None] | None = None
         self._scheduled = False
         self._ended = False
@@ -56,6 +60,12 @@ class Pump:
         if not self._scheduled and not self._ended:
             self._scheduled = True
             self._loop.call_soon(self._flush)
+
+    def hurry(self, account: str) -> None:
+        """Somebody waits for what may be held back of an account."""
+        if account not in self._hurried and not self._ended:
+            self._hurried.add(account)
+            self._loop.call_later(HURRY_S, self._release_hurried, account)
 
     async def end(self) -> None:
         """No more commits and no more timers; one that is under way is waited for."""
@@ -108,6 +118,14 @@ class Pump:
         self._release = None
         self._service.folding.release_all()
         self.schedule()
+
+    def _release_hurried(self, account: str) -> None:
+        self._hurried.remove(account)
+        if self._ended:
+            return
+        self._service.folding.release(account)
+        if self._service.unflushed:
+            self.schedule()
 
     def _set_wake(self) -> None:
         """Wake at the next timer, or soon where the store has to be tried again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, InvalidStateError
 from typing import Any, Generic, TypeVar
 
@@ -17,12 +17,21 @@ T = TypeVar("T")
 
 
 class Promise(Future[T], Generic[T]):
-    """A result to come: `promise.result(timeout)` in a thread, `await promise` in a coroutine."""
+    """A result to come: `promise.result(timeout)` in a thread, `await promise` in a coroutine.
+
+    `hurry` is called when somebody begins to wait for it.
+    """
+
+    def __init__(self, hurry: Callable[[], None] = lambda: None) -> None:
+        super().__init__()
+        self._hurry = hurry
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for it in a thread; on an event loop that would stop everything: await it there."""
-        if not self.done() and _on_a_loop():
-            raise InputError("waiting here would stop the event loop", hint="await it instead")
+        if not self.done():
+            if _on_a_loop():
+                raise InputError("waiting here would stop the event loop", hint="await it instead")
+            self._hurry()
         return super().result(timeout)
 
     def tell(self, what: T | Exception) -> None:
@@ -36,6 +45,8 @@ class Promise(Future[T], Generic[T]):
             return
 
     def __await__(self) -> Generator[Any, None, T]:
+        if not self.done():
+            self._hurry()
         return asyncio.wrap_future(self).__await__()
 
 
@@ -58,8 +69,10 @@ class Decided(msgspec.Struct, frozen=True):
 class Receipt(Promise[Decided]):
     """The promise that a stimulus is decided and its record committed."""
 
-    def __init__(self, controller: str | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, controller: str | None = None, hurry: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__(hurry)
         self.controller = controller
 
 

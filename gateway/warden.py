@@ -189,7 +189,9 @@ class Linewarden(LoopHost):
         self._check_admitting(name)
         given = {"at": self._service.now(), **fields, "stimulus": name}
         clean = self._service.check(account, given)
-        receipt = Receipt(fields.get("controller"))
+        assert self._pump is not None
+        hurry = partial(self._on_loop, self._pump.hurry, account)
+        receipt = Receipt(fields.get("controller"), hurry)
         self._on_loop(self._admit, account, clean, receipt)
         return receipt
 

@@ -1,6 +1,7 @@
 """A storm that is cut short: by a crash, a full disk, another writer, the end of the gateway."""
 
 import asyncio
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,26 @@ def test_the_loop_writes_what_is_held_within_a_second(tmp_path: Path) -> None:
     decided = asyncio.run(run())
     assert Counter(answer.record.version for answer in decided) == {4: 1, 5: 499}
     assert content(decided[-1].record)["stimulus"]["times"] == 499
+
+
+def test_who_waits_for_each_is_not_held_up(tmp_path: Path) -> None:
+    """Ten observed in turn, each waited for, in a coroutine or a thread, need no ten seconds."""
+    fields = {name: value for name, value in LATE.items() if name != "stimulus"}
+
+    async def awaits() -> None:
+        async with opened(tmp_path / "awaits.db") as warden:
+            await warden.claim("main", "A")
+            await warden.claim("main", "B")
+            for _ in range(10):
+                await warden.observe("main", "closed", **fields)
+
+    asyncio.run(asyncio.wait_for(awaits(), WAIT_S / 4))
+    with opened(tmp_path / "waits.db") as warden:
+        warden.claim("main", "A").result(WAIT_S)
+        warden.claim("main", "B").result(WAIT_S)
+        limit = time.monotonic() + WAIT_S / 4
+        for _ in range(10):
+            warden.observe("main", "closed", **fields).result(limit - time.monotonic())
 
 
 def test_the_end_writes_what_is_held(tmp_path: Path) -> None:
