@@ -18,10 +18,11 @@ from linewarden.gateway.service import Service
 from linewarden.projections.projections import Projections
 from linewarden.statemachine.account import pending_timers
 from linewarden.statemachine.identity import Identity, completed, normalise, overlap
+from linewarden.statemachine.invariants import idle
 from linewarden.statemachine.outcome import Effect, Send, Settled
 from linewarden.statemachine.policy import NS
 
-from .audit import Audit, waits_for_something
+from .audit import Audit
 
 FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """A file system in memory where there is one: what is tested here is not the disk."""
@@ -209,8 +210,9 @@ class World:
         links = self.links.get(account)
         assert overlap(self.captured[key], current, links)  # §9.9
         assert identity_of(outgoing.identity) == completed(self.captured[key] or current, links)
-        intents = self.audit.sends[key]
-        assert intents  # §9.10: the auditor has read it in the log
+        assert (
+            effect.reply in self.audit.pasts[account].asked
+        )  # §9.10: the auditor has read it in the log
         earlier = list(self.chats)[: list(self.chats).index(key)]
         same_chat = [one for one in earlier if one[0] == account]
         assert not [
@@ -250,7 +252,7 @@ class World:
             if live is not None:
                 assert live.controller == account.controller == self.controllers[name][-1]  # §9.1
             if self.running and account.state is not None:
-                assert waits_for_something(account), name  # §9.5
+                assert idle(account) is None, name  # §9.5
                 due += pending_timers(account).values()
         if self.running:
             assert self.service.next_due() == min(due, default=None)

@@ -116,7 +116,7 @@ class Step:
 
     before: Account
     stimulus: Stimulus
-    outcome: Outcome
+    decided: Outcome
     after: Account
 
 

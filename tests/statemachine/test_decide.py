@@ -47,8 +47,8 @@ def test_the_same_input_gives_the_same_outcome(given_life: LifeGiven) -> None:
     """Deciding twice on equal copies gives equal outcomes, down to the recorded bytes."""
     for step in Life(given_life[0]).live(given_life[1]):
         outcome, after = decide(copy.deepcopy(step.before), copy.deepcopy(step.stimulus))
-        assert (outcome, after) == (step.outcome, step.after)
-        assert msgspec.json.encode(outcome) == msgspec.json.encode(step.outcome)
+        assert (outcome, after) == (step.decided, step.after)
+        assert msgspec.json.encode(outcome) == msgspec.json.encode(step.decided)
 
 
 @given(LIVES)
@@ -56,9 +56,9 @@ def test_the_record_leads_to_the_decided_state(given_life: LifeGiven) -> None:
     """Folding the changes as read from a record gives the decided account, in the same order."""
     folded = Account()
     for step in Life(given_life[0]).live(given_life[1]):
-        folded = evolve(folded, recorded(step.outcome.changes))
+        folded = evolve(folded, recorded(step.decided.changes))
         assert folded == step.after
-        assert evolve(step.before, step.outcome.changes) == step.after
+        assert evolve(step.before, step.decided.changes) == step.after
         for name in ("replies", "retired", "links"):
             assert list(getattr(folded, name) or ()) == list(getattr(step.after, name) or ())
 
@@ -67,13 +67,13 @@ def test_the_record_leads_to_the_decided_state(given_life: LifeGiven) -> None:
 def test_changes_are_minimal(given_life: LifeGiven) -> None:
     """What stays as it was is in no change, and an ignored stimulus has no changes at all."""
     for step in Life(given_life[0]).live(given_life[1]):
-        for name, value in step.outcome.changes.items():
+        for name, value in step.decided.changes.items():
             assert name in FIELDS
             assert getattr(step.before, name) != getattr(step.after, name)
             assert value == {} or value is None or value != getattr(step.before, name)
-        if step.outcome.rule in {"late", "timer.stale", "claim.reused", "reply.repeated"}:
-            assert not step.outcome.changes
-            assert not step.outcome.effects
+        if step.decided.rule in {"late", "timer.stale", "claim.reused", "reply.repeated"}:
+            assert not step.decided.changes
+            assert not step.decided.effects
 
 
 def test_every_stimulus_has_one_that_decides_on_it() -> None:

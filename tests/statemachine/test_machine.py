@@ -73,4 +73,4 @@ def test_a_life_by_either_reader_is_the_same(given_life) -> None:
     """A life decided by the machine has the same outcomes when decided by the compiled table."""
     life = Life(given_life[0])
     for one in life.live(given_life[1]):
-        assert decide(one.before, one.stimulus, compiled_step) == (one.outcome, one.after)
+        assert decide(one.before, one.stimulus, compiled_step) == (one.decided, one.after)

@@ -21,13 +21,13 @@ import msgspec
 from ...eventstore.bundle import Bundle
 from ...statemachine.account import Account
 from ...statemachine.errors import InputError
+from ...statemachine.invariants import Past, judge_of
 from ...statemachine.machine import compiled_step
 from ...statemachine.outcome import Outcome, Settled
 from ..replay.reading import Fed
 from ..replay.replay import Step, tried
 from .causes import Causes, closed, read
 from .expression import Expression, ExpressionError
-from .invariants import Past, judge_of
 from .scene import Scene
 
 

@@ -11,8 +11,8 @@ from linewarden.eventstore.bundle import Bundle
 from linewarden.statemachine import outcome as out
 from linewarden.statemachine.errors import InputError
 from linewarden.statemachine.identity import Identity
+from linewarden.statemachine.invariants import INVARIANTS, Past, judge_of
 from linewarden.statemachine.lifecycle import State
-from linewarden.tools.explore.invariants import INVARIANTS, Past, judge_of
 from linewarden.tools.incident import bundles_of_scenario
 from linewarden.tools.replay.replay import Step, run
 
@@ -63,6 +63,7 @@ BROKEN: list[tuple[str, int, Callable[[Step], Step]]] = [
     ("always-pending", 9, lambda step: after(step, connect_deadline_at=None)),
     ("purge-once", 7, lambda step: effect(step, out.Purge("A"))),
     ("replaced-no-retry", 13, lambda step: after(step, retry_at=step.stimulus.at)),
+    ("replaced-no-retry", 13, lambda step: effect(step, out.Dial("A", 2))),
     ("attempts-bounded", 7, lambda step: after(step, attempt=5)),
     ("attempts-bounded", 8, lambda step: after(step, attempt=0)),
     ("attempts-bounded", 7, lambda step: after(step, retry_at=step.stimulus.at + 10**13)),
@@ -78,6 +79,8 @@ BROKEN: list[tuple[str, int, Callable[[Step], Step]]] = [
         "held_max_total": 1}, replies={**step.after.replies, "r3": step.after.replies["r2"]})),
     ("order-in-chat", 11, lambda step: after(step, replies={
         "r0": replace(step.after.replies["r2"], send_deadline_at=None), **step.after.replies})),
+    ("order-in-chat", 9, lambda step: after(step, replies={
+        "r0": step.after.replies["r2"], **step.after.replies})),
 ]  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from linewarden.eventstore.bundle import Bundle, Point
 from linewarden.statemachine import closing
 from linewarden.statemachine import stimuli as st
 from linewarden.statemachine.errors import InputError
+from linewarden.statemachine.invariants import Past, judge_of
 from linewarden.tools.explore.causes import caused_by, closed, read
-from linewarden.tools.explore.invariants import Past, judge_of
 from linewarden.tools.explore.minimise import minimise
 from linewarden.tools.explore.thinned import MARK, thinned
 from linewarden.tools.incident import bundles_of_scenario
