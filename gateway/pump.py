@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from ..statemachine.policy import NS
+from .folding import FOLD_NS
 from .service import Service
 from .threads import in_thread
 
@@ -15,7 +17,7 @@ INLINE_COMMIT_S = 0.005
 RETRY_STORE_S = 1.0
 """How long to wait before a store that could not be written is tried again."""
 
-FOLD_S = 1.0
+FOLD_S = FOLD_NS / NS
 """How long what may share a record is held back at most, by the clock of the loop."""
 
 HURRY_S = 0.05
@@ -33,14 +35,17 @@ log = logging.getLogger("linewarden.pump")
 
 
 class Pump:
-    """Runs on the loop's thread only; `checkpoint(records)` is called now and then."""
+    """Runs on the loop's thread only.
+
+    `checkpoint(records)` is called now and then, `committed(records)` after each commit.
+    """
 
     def __init__(
         self,
         service: Service,
         loop: asyncio.AbstractEventLoop,
         checkpoint: Callable[[int], None],
-        committed: Callable[[int], None] = lambda _: None,
+        committed: Callable[[int], None],
     ) -> None:
         self._service = service
         self._committed = committed

@@ -19,7 +19,7 @@ from ..gateway.dice import Dice
 from ..gateway.service import Service
 from ..statemachine.errors import LinewardenError
 from . import reading
-from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
+from .cli_shape import clear_errors, examples, file_option, json_option, print_json
 
 
 def request(path: str, account: str, stimulus: str, reason: str | None) -> dict[str, Any]:
@@ -69,13 +69,7 @@ def _command(name: str, stimulus: str, text: str, reason: str) -> click.Command:
     """A command of the command line; `reason` is the one of its example."""
 
     @click.argument("account")
-    @click.option(
-        *("--file", "-f", "path"),
-        default=DEFAULT_FILE,
-        show_default=True,
-        envvar="LINEWARDEN_LOG",
-        help="The log; LINEWARDEN_LOG where the option is left out.",
-    )
+    @file_option
     @click.option("--reason", default=None, help="Why, for the log; it may name nobody.")
     @json_option
     @clear_errors
