@@ -4,9 +4,9 @@ The chains show every change but two: records cut off the end, and chains comput
 that was taken before shows those too, if it stands where whoever changed the log could not change
 it as well: that is why anchors are copied to a sink.
 
-An anchors file is only ever appended to, a line an anchor, each with the hash of the line before:
-sha256(0x14 | line), beside the kinds of `chain`. A line that a crash cut off stays as it is: it is
-no JSON object, and is passed over. Nothing hides so, for the line after it tells what it follows.
+An anchors file is only ever appended to, a line an anchor, each with the hash of the line before.
+A line that a crash cut off stays as it is: it is no JSON object, and is passed over. Nothing hides
+so, for the line after it tells what it follows.
 """
 
 from __future__ import annotations
@@ -14,62 +14,27 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from hashlib import sha256
-from typing import Annotated, Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import msgspec
 
-from ..statemachine.errors import InputError, LinewardenError
-from . import codec
-from .bundle_format import Count, Hash, LogId, Point
+from ..statemachine.errors import InputError
+from . import chain, codec
+from .anchor import Anchor, BadAnchor, Point, as_anchor, line_of
 from .errors import InvalidContent
+from .signing import check_signature
 from .store import Reader
 
 LINE_BYTES_MAX = 64 << 20
+"""Some 600,000 accounts: a file of hostile lines takes no more memory than this to refuse."""
+
 _WINDOW_BYTES = 1 << 16
-
-Signature = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{128}\Z")]
-
-
-class BadAnchor(LinewardenError):
-    """An anchor is not as it was written, or not of this log."""
-
-    def __init__(self, message: str = "", *, hint: str = "") -> None:
-        super().__init__(
-            message, hint=hint or "keep the file as evidence; compare it with what its sink has"
-        )
-
-
-class Anchor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """All heads of a log at a position, `at` (UTC ns) a moment.
-
-    `previous` is the hash of the line before, None in the first of a file. `key` is the public key
-    of a signature, and `signature` (`signing`) is of all the rest.
-    """
-
-    anchor: Literal[1] = 1
-    at: Count
-    heads: dict[str, Point]
-    log: LogId
-    position: Count
-    previous: Hash | None
-    key: Hash | msgspec.UnsetType = msgspec.UNSET
-    signature: Signature | msgspec.UnsetType = msgspec.UNSET
+"""Read from the end to find the newest anchor, which is one read up to some 600 accounts."""
 
 
 def anchors_path(log: str | os.PathLike[str]) -> str:
     """The anchors file of a log, beside it."""
     return os.path.realpath(log) + ".anchors"
-
-
-def line_of(anchor: Anchor) -> bytes:
-    """The line of an anchor, without its end."""
-    return codec.encode(msgspec.to_builtins(anchor))
-
-
-def hash_of(line: bytes) -> str:
-    """The hash by which the next anchor names a line."""
-    return sha256(b"\x14" + line).hexdigest()
 
 
 def anchor_of(reader: Reader, at: int, previous: str | None = None) -> Anchor:
@@ -78,17 +43,6 @@ def anchor_of(reader: Reader, at: int, previous: str | None = None) -> Anchor:
     # The heads are of one instant, and positions count the records of all streams without a gap.
     position = sum(head.version for head in heads.values())
     return Anchor(at=at, heads=heads, log=reader.log_id.hex(), position=position, previous=previous)
-
-
-def as_anchor(content: dict[str, Any]) -> Anchor:
-    """An anchor from its content; raises `BadAnchor`."""
-    try:
-        anchor = msgspec.convert(content, Anchor)
-    except msgspec.ValidationError:
-        raise BadAnchor("it is no anchor") from None
-    if anchor.position != sum(head.version for head in anchor.heads.values()):
-        raise BadAnchor("its position is not that of its heads")
-    return anchor
 
 
 def read_anchors(
@@ -139,7 +93,7 @@ class _Check:
 
     def __call__(self, line: bytes, anchor: Anchor) -> Anchor | None:
         """The anchor, or None where it does not count; raises `BadAnchor`."""
-        previous, self._hash = self._hash, hash_of(line)
+        previous, self._hash = self._hash, chain.anchor(line).hex()
         if self._copy and previous == self._hash:
             return None  # said twice: the sink failed after it had taken it
         if not self._copy and anchor.previous != previous:
@@ -150,8 +104,6 @@ class _Check:
         if not self._keys:
             return anchor
         if anchor.signature is not msgspec.UNSET:
-            from .signing import check_signature
-
             check_signature(anchor, self._keys)
             self._signed = True
             return anchor
@@ -207,7 +159,7 @@ class AnchorFile:
             line = line_of(anchor if self._sign is None else self._sign(anchor))
             self._known = False  # until it is on disk, the file is what counts
             self._write(file, status.st_size, line + b"\n")
-        self._last, self._known = (anchor.position, hash_of(line)), True
+        self._last, self._known = (anchor.position, chain.anchor(line).hex()), True
         return line + b"\n"
 
     def _write(self, file: Any, size: int, data: bytes) -> None:
@@ -237,7 +189,7 @@ def _newest(file: BinaryIO | Any, log: str) -> tuple[int, str] | None:
             except (InvalidContent, BadAnchor):
                 continue
             if anchor.log == log:
-                return anchor.position, hash_of(line)
+                return anchor.position, chain.anchor(line).hex()
         if not start:
             break
         window *= 8

@@ -5,10 +5,13 @@ N + 1 finds by that the record that vouches for the N before. The bundle's bytes
 hash, and the record is part of the chain that goes on from them.
 """
 
-from hashlib import sha256
+import os
+from hashlib import file_digest
 
 import msgspec
 
+from . import chain
+from .bundle_format import BadBundle
 from .errors import Corrupt
 from .records import Record
 
@@ -51,10 +54,12 @@ class _Content(msgspec.Struct, frozen=True):
 
 _content = msgspec.json.Decoder(_Content).decode
 
+BUNDLES_HINT = "keep the bundles of an archive in one folder, as they were written"
+
 
 def archive_id(log_id: bytes, stream: str, last: int) -> bytes:
     """The id of the record that stands for a stream up to its version `last`: a UUIDv8."""
-    number = bytearray(sha256(b"\x14" + log_id + f"{stream}/{last}".encode()).digest()[:16])
+    number = bytearray(chain.archived(log_id, stream, last)[:16])
     number[6] = number[6] & 0x0F | 0x80
     number[8] = number[8] & 0x3F | 0x80
     return bytes(number)
@@ -83,3 +88,12 @@ def archive_of(record: Record) -> Archive:
 def bundle_name(log_id: bytes, stream: str, first: int, last: int) -> str:
     """What the file of an archived stretch is called."""
     return f"{log_id.hex()[:8]}.{stream}.{first}-{last}.incident.jsonl.gz"
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """The hash of a bundle's file, by which a record names it; raises `BadBundle`."""
+    try:
+        with open(path, "rb") as file:
+            return file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise BadBundle(f"{path} can't be read: {error.strerror}", hint=BUNDLES_HINT) from None

@@ -1,4 +1,13 @@
-"""What stands in a bundle: its lines, their limits, and what can be wrong with them."""
+"""The bundle: a stretch of one account's stream with all that a replay needs, in one file.
+
+It is a gzip of JSON lines: a header, one CloudEvents 1.0 line a record, a trailer. Every line is
+canonical, so a record's bytes are `codec.encode` of its `data` again, and each line carries the
+chain after its record: the first that was changed is the first that does not fit. What stands
+behind a token stays in the vault of the log, so a bundle holds no personal value.
+
+The chain proves the records, not the snapshot of the state before them: that one is what the
+exporter says, unless the bundle begins with the account's first record, where it is empty.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +22,28 @@ from ..statemachine.account import Account
 from ..statemachine.errors import LinewardenError
 from ..statemachine.lifecycle import TABLE, Row
 from . import codec
+from .anchor import Anchor, Count, Hash, LogId, Point
 from .records import Record
 from .upcast import upcast_state
 
 FORMAT = 1
-LINE_BYTES_MAX = 1 << 20
-RECORDS_MAX = 1_000_000
-INFLATED_BYTES_MAX = 512 << 20
-ONWARD_MAX = 10_000
 
-Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-LogId = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
+LINE_BYTES_MAX = 1 << 20
+"""A record has some 1 KB; of a hostile line not more than this is held in memory. An anchor of some
+9,000 accounts or more does not fit, and is left out."""
+
+RECORDS_MAX = 1_000_000
+"""About as many as `INFLATED_BYTES_MAX` holds: a header that promises more is refused at once."""
+
+INFLATED_BYTES_MAX = 512 << 20
+"""A gzip of 512 KB can inflate to this: what is made to fill the memory is refused before."""
+
+ONWARD_MAX = 10_000
+"""Leaves to the next anchor: one is due each 1,000 records of the log, so ten of them failed."""
+
 Build = Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z.+-]{1,64}\Z")]
 Fields = Annotated[dict[str, Any], msgspec.Meta(max_length=1_000)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class BadBundle(LinewardenError):
@@ -47,18 +63,12 @@ class FutureSchema(BadBundle):
         super().__init__(message, hint=hint or "install a newer linewarden", position=position)
 
 
-class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A place in a stream: a version and the chain (hex) after it; version 0 is its genesis."""
-
-    version: Count
-    chain: Hash
-
-
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The first line: of which log and account, which versions, and what was so before them.
 
-    `snapshot` is the account before version `first`, `policy` its overrides. `build`, `schema` and
-    `table` (`table_hash`) are of the code that exported, `at` (UTC ns) when it did.
+    `snapshot` is the account before version `first` (`codec.in_order`), `policy` its overrides.
+    `build`, `schema` and `table` (`table_hash`) are of the code that exported, `at` (UTC ns) when
+    it did.
     """
 
     linewarden: Literal["incident"] = "incident"
@@ -79,15 +89,15 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Trailer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The last line: how many records there are, and the chain after them.
 
-    `onward` are the leaves of the account's records after them, up to the head that `anchor` has of
-    it (`log`, and by account in `heads` a version and a chain in hex): so an anchor that left the
-    machine proves the bundle too.
+    `onward` are the leaves of the account's records after them, up to the head that the next anchor
+    of the log has of it: so an anchor that left the machine proves the bundle too. `anchor` is that
+    one, where its line fits.
     """
 
     records: Number
     head: Point
     onward: Annotated[list[Hash], msgspec.Meta(max_length=ONWARD_MAX)] = []
-    anchor: dict[str, Any] | None = None
+    anchor: Anchor | None = None
     trailer: bool = True
 
 
@@ -106,7 +116,8 @@ class Bundle(msgspec.Struct, frozen=True):
 
 def account_before(header: Header) -> Account:
     """The state before the first record; raises `msgspec.ValidationError` where it is none."""
-    return msgspec.convert(upcast_state(header.snapshot, header.schema), Account)
+    plain = codec.from_order(header.snapshot)
+    return msgspec.convert(upcast_state(plain, header.schema), Account)
 
 
 def table_hash(table: Iterable[Row] = TABLE) -> str:

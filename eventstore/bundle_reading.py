@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from ..statemachine.errors import InputError, shown
 from ..statemachine.policy import policy_of
 from ..statemachine.version import SCHEMA
 from . import chain, codec
+from .anchor import Anchor, BadAnchor, Point, check_position
 from .bundle_format import (
     FORMAT,
     INFLATED_BYTES_MAX,
@@ -27,61 +28,37 @@ from .bundle_format import (
     RECORDS_MAX,
     BadBundle,
     Bundle,
-    Count,
     FutureSchema,
-    Hash,
     Header,
     Number,
     Trailer,
     account_before,
     event_line,
 )
+from .columns import UNREADABLE, columns_of
 from .errors import InvalidContent
+from .kind import GZIP
 from .records import Record, check_stream
 
 CHUNK_BYTES = 1 << 16
-GZIP = b"\x1f\x8b\x08"
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
-_Word = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
-_Rule = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_.]{0,64}\Z")]
 _Line = TypeVar("_Line", Header, Trailer)
 
 
 class _Event(msgspec.Struct, frozen=True, gc=False):
-    """What a record's line alone says; the rest of it follows from its data."""
+    """What a record's line alone says; the rest of it follows from its data.
 
-    chain: Hash
+    The line that is built again from `chain` and `id` says whether they were written well.
+    """
+
+    chain: Annotated[str, msgspec.Meta(min_length=64, max_length=64)]
     data: msgspec.Raw
-    id: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+    id: Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
     position: Number
     version: Number
 
 
-class _Stimulus(msgspec.Struct, frozen=True, gc=False):
-    stimulus: _Word
-    at: Count
-    reply: str | None = None
-    timer: _Word | None = None
-
-
-class _Changes(msgspec.Struct, frozen=True, gc=False):
-    state: _Word | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _Outcome(msgspec.Struct, frozen=True, gc=False):
-    rule: _Rule = ""
-    changes: _Changes = _Changes()
-
-
-class _Content(msgspec.Struct, frozen=True):
-    stimulus: _Stimulus
-    outcome: _Outcome = _Outcome()
-    schema: int = 1
-
-
 _event = msgspec.json.Decoder(_Event).decode
-_content = msgspec.json.Decoder(_Content).decode
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
@@ -210,12 +187,13 @@ class Reading:
         header = self._typed(content, Header, "header")
         try:
             check_stream(header.account)
-            policy_of(account_before(header).overrides)
-        except msgspec.ValidationError as error:
+            before = account_before(header)
+            policy_of(before.overrides)
+        except (msgspec.ValidationError, InvalidContent, RecursionError) as error:
             raise self._bad(f"its snapshot is no account: {shown(str(error))}") from None
         except InputError as error:
             raise self._bad(error.message, error.hint) from None
-        if header.policy != (header.snapshot.get("overrides") or {}):
+        if header.policy != (before.overrides or {}):
             raise self._bad("its policy is not that of its snapshot")
         if header.before.version != header.first - 1 or header.last < header.first:
             raise self._bad("its versions do not follow one another")
@@ -231,9 +209,11 @@ class Reading:
     def _record(self, line: bytes, version: int) -> Record:
         try:
             event = _event(line)
+            number = bytes.fromhex(event.id.replace("-", ""))
+            chained = bytes.fromhex(event.chain)
             body = bytes(event.data)
-            content = _content(body)
-        except _UNREADABLE:
+            content = columns_of(body)
+        except UNREADABLE:
             raise self._bad("holds no record") from None
         position, stimulus = event.position, content.stimulus
         if content.schema > SCHEMA:
@@ -242,19 +222,18 @@ class Reading:
                 f"linewarden knows up to {SCHEMA}",
                 position=position,
             )
-        changed = content.outcome.changes.state
         record = Record(
             position=position,
             stream=self.header.account,
             version=event.version,
-            id=bytes.fromhex(event.id.replace("-", "")),
+            id=number,
             at=stimulus.at,
             type=stimulus.stimulus,
-            state=self._state if changed is msgspec.UNSET else changed,
+            state=content.state(self._state),
             reply=stimulus.reply,
             body=body,
             leaf=chain.leaf(body),
-            chain=bytes.fromhex(event.chain),
+            chain=chained,
         )
         if record.version != version or position <= self._position:
             raise self._bad("is not the next record of its account", position=position)
@@ -272,21 +251,19 @@ class Reading:
             raise self._bad("its number of records is not that of the header")
         if head.version != header.last or head.chain != self._chain.hex():
             raise self._bad("its head is not the last record")
-        self._check_anchor(trailer)
+        if trailer.anchor is not None:
+            self._check_anchor(trailer.anchor, trailer.onward)
         self._check_canonical(line)
         self.trailer = trailer
 
-    def _check_anchor(self, trailer: Trailer) -> None:
-        anchor, onward = trailer.anchor, trailer.onward
-        if anchor is None:
-            if onward:
-                raise self._bad("goes onward to no anchor")
-            return
+    def _check_anchor(self, anchor: Anchor, onward: Sequence[str]) -> None:
+        try:
+            check_position(anchor)
+        except BadAnchor as error:
+            raise self._bad(f"its anchor: {error.message}") from None
         chained = self._chain
         for leaf in onward:
             chained = chain.link(chained, bytes.fromhex(leaf))
-        heads = anchor.get("heads")
-        head = heads.get(self.header.account) if type(heads) is dict else None
-        due = {"version": self.header.last + len(onward), "chain": chained.hex()}
-        if head != due or anchor.get("log") != self.header.log:
+        due = Point(self.header.last + len(onward), chained.hex())
+        if anchor.heads.get(self.header.account) != due or anchor.log != self.header.log:
             raise self._bad("its anchor is not of these records")

@@ -1,4 +1,4 @@
-"""The hash chain of a stream and the commitments to what the vault holds.
+"""The hash chain of a stream, and what else is hashed beside it.
 
 Each kind of hash begins with a byte of its own, so that no leaf can be passed off as a link:
 
@@ -6,6 +6,8 @@ Each kind of hash begins with a byte of its own, so that no leaf can be passed o
     chain      = sha256(0x11 | chain before | leaf)
     commitment = sha256(0x12 | salt | kind | 0x00 | value)
     genesis    = sha256(0x13 | log id | stream)
+    anchor     = sha256(0x14 | line of the anchor)
+    archived   = sha256(0x15 | log id | stream | "/" | last version), cut to a UUID
 """
 
 from hashlib import sha256
@@ -34,3 +36,13 @@ def commitment(salt: bytes, kind: str, value: str) -> bytes:
     The salt has 16 bytes or more: without it a phone number could be guessed from its hash.
     """
     return sha256(b"\x12" + salt + kind.encode() + b"\x00" + value.encode()).digest()
+
+
+def anchor(line: bytes) -> bytes:
+    """Hash an anchor's line, which the next anchor names."""
+    return sha256(b"\x14" + line).digest()
+
+
+def archived(log_id: bytes, stream: str, last: int) -> bytes:
+    """Hash what a record stands for, of which the id follows: a stream up to its version `last`."""
+    return sha256(b"\x15" + log_id + f"{stream}/{last}".encode()).digest()

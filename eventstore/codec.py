@@ -7,10 +7,12 @@ and let a float through, whose shortest text differs between libraries: both are
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import orjson
 
 from .errors import InvalidContent
 
+_IN_ORDER = "in_order"
 _PLAIN = frozenset((str, int, bool, type(None)))
 
 
@@ -46,9 +48,52 @@ def is_canonical(body: bytes) -> bool:
     JSON from elsewhere may name a key twice, where the last one silently wins.
     """
     try:
-        return encode(decode(body)) == body
-    except InvalidContent:
+        return orjson.dumps(_exact(body), option=orjson.OPT_SORT_KEYS) == body
+    except (msgspec.MsgspecError, ValueError, RecursionError, orjson.JSONEncodeError):
         return False
+
+
+def _inexact(number: str) -> None:
+    raise ValueError("a record holds no floats")
+
+
+_exact = msgspec.json.Decoder(dict[str, Any], float_hook=_inexact).decode
+
+
+def in_order(value: Any) -> Any:
+    """A struct as plain data whose maps keep their order, though `encode` sorts keys.
+
+    A map whose keys don't stand sorted becomes `{"in_order": [[key, value], …]}`. What is held, and
+    what is forgotten first, goes by the order of such maps, so a state is nothing without it.
+    """
+    return _ordered(value, msgspec.to_builtins(value))
+
+
+def from_order(plain: Any) -> Any:
+    """Plain data with the maps of `in_order` as they were."""
+    if type(plain) is list:
+        return [from_order(one) for one in plain]
+    if type(plain) is not dict:
+        return plain
+    pairs = plain.get(_IN_ORDER)
+    if type(pairs) is list and len(plain) == 1:
+        if not all(type(one) is list and len(one) == 2 and type(one[0]) is str for one in pairs):
+            raise InvalidContent(f"`{_IN_ORDER}` is a list of pairs")
+        return {key: from_order(one) for key, one in pairs}
+    return {key: from_order(one) for key, one in plain.items()}
+
+
+def _ordered(value: Any, plain: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return {key: _ordered(getattr(value, key, None), one) for key, one in plain.items()}
+    if isinstance(value, dict):
+        pairs = [
+            [key, _ordered(one, plain[key])] for key, one in zip(plain, value.values(), strict=True)
+        ]
+        return dict(pairs) if list(plain) == sorted(plain) else {_IN_ORDER: pairs}
+    if isinstance(value, list | tuple):
+        return [_ordered(one, other) for one, other in zip(value, plain, strict=True)]
+    return plain
 
 
 def _is_writable(content: dict[str, Any]) -> bool:

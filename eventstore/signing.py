@@ -16,7 +16,7 @@ import msgspec
 
 from ..statemachine.errors import InputError, LinewardenError
 from . import codec
-from .anchors import Anchor, BadAnchor
+from .anchor import Anchor, BadAnchor
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey

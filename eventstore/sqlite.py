@@ -9,23 +9,24 @@ import logging
 import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from ..statemachine.errors import InputError, LinewardenError
-from .archive import prove
 from .archived import archive_id, archive_of
+from .bundle_reading import Reading
 from .errors import InvalidRecord, StoreClosed, StoreNotFound
+from .links import links_of
 from .records import Append, NewRecord, Record, VaultEntry, check_append, check_stream
 from .sqlite_archive import delete, shrink
 from .sqlite_owner import OwnerLock
-from .sqlite_place import check_rights, make_private
 from .sqlite_reader import SQLiteReader
+from .sqlite_rights import check_rights, make_private
 from .sqlite_schema import is_new
-from .sqlite_vault import erase
 from .sqlite_writer import Writer
 from .statements import STATEMENTS
 from .turns import Turns
+from .verify_archive import contents
 
 REQUESTS_PER_COMMIT_MAX = 512
 
@@ -183,33 +184,20 @@ class SQLiteStore(SQLiteReader):
                 lambda on: on.execute(STATEMENTS["drop_checkpoints"], (projection,)).rowcount
             )
 
-    def erase(self, tokens: Iterable[str]) -> int:
-        """Delete values from the vault and from the files; return how many there were.
-
-        SQLite overwrites what is deleted; a copy may stay in the write-ahead log while another
-        process is in the middle of a read, until a commit after that. An `Append` erases too.
-        """
-        self._check_usable()
-        with self._commit_lock:
-            erased = self._writer.run(lambda on: erase(on, tokens))
-            self._journal_told = not self._writer.empty_journal()
-        return erased
-
     def release(self, record: Record, bundle: str) -> int:
         """Delete the records that an `archived` record stands for; return how many there were.
 
-        Only once that record is in the log, and the bundle was read whole and is the one that it
-        names: raises `BadBundle` or `InvalidRecord`.
+        Their links stay (`archived_links`). Only once that record is in the log, and the bundle was
+        read whole and is the one that it names: raises `BadBundle` or `InvalidRecord`.
         """
         self._check_usable()
-        stored = self.get(record.id)
-        if stored != record or record.id != archive_id(
-            self.log_id, record.stream, archive_of(record).last
-        ):
+        last = archive_of(record).last
+        known = archive_id(self.log_id, record.stream, last)
+        if record.id != known or self.get(known) != record:
             raise InvalidRecord("The record that stands for archived ones is not in the log")
-        prove(record, self.log_id, bundle)
+        links = links_of(contents(Reading(bundle), record, self.log_id))  # which proves it
         with self._commit_lock:
-            return self._writer.run(lambda on: delete(on, record.stream, archive_of(record).last))
+            return self._writer.run(lambda on: delete(on, record.stream, last, links))
 
     def shrink(self) -> None:
         """Give the room of deleted records back to the disk; it takes as much again meanwhile."""

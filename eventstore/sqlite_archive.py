@@ -3,6 +3,7 @@
 import sqlite3
 
 from .archived import archive_id, archive_of
+from .links import Links
 from .records import Record
 from .sqlite_connection import connect_writing, typed
 from .statements import STATEMENTS, load
@@ -10,12 +11,16 @@ from .statements import STATEMENTS, load
 _GUARD = "records_are_never_deleted"
 
 
-def delete(connection: sqlite3.Connection, stream: str, last: int) -> int:
+def delete(connection: sqlite3.Connection, stream: str, last: int, links: Links) -> int:
     """Delete the records of a stream up to a version, inside a transaction; return how many.
 
-    The trigger that forbids it is away only inside this transaction: nobody else ever sees the
-    file without it.
+    The links that they name are kept, but for numbers that were erased. The trigger that forbids it
+    is away only inside this transaction: nobody else ever sees the file without it.
     """
+    connection.executemany(
+        STATEMENTS["insert_link"],
+        [{"pn": pn, "lid": lid, "position": position} for (pn, lid), position in links.items()],
+    )
     connection.execute(STATEMENTS["drop_guard"])
     deleted = connection.execute(STATEMENTS["delete_archived"], (stream, last)).rowcount
     connection.execute(load("schema.sql")[_GUARD])

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 from . import chain
 from .archived import archive_id
 from .errors import Corrupt, StoreNotFound
+from .links import Links
 from .records import Head, Link, Record, VaultEntry
 from .sqlite_schema import is_new
 from .sqlite_session import Session
@@ -96,6 +97,13 @@ class SQLiteReader:
         if not rows or rows[0][0] <= 1:
             return None
         return self.get(archive_id(self.log_id, stream, rows[0][0] - 1))
+
+    def archived_links(self) -> Links:
+        """Return the links of numbers to LIDs that archived records named, by tokens."""
+        if self._session.rows("schema")[0][0] < 2:
+            return {}  # no writer has opened the file since there is a table of them
+        rows = self._session.rows("select_archived_links")
+        return {(pn, lid): position for pn, lid, position in rows}
 
     def read_all(
         self, after_position: int = 0, upto_position: int | None = None

@@ -12,7 +12,7 @@ from .statements import STATEMENTS, load
 
 # "lwdr": `file` and SQLite show it, and it tells our files from any other database.
 APPLICATION_ID: Final = 0x6C776472
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 
 migrations = Migrations("linewarden")
 
@@ -25,6 +25,13 @@ def _log(database: Database) -> None:
         database.create_view(name, statement)
     database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     database.execute("PRAGMA user_version = 1")
+
+
+@migrations(name="2_links")
+def _links(database: Database) -> None:
+    for statement in load("schema_2.sql").values():
+        database.execute(statement)
+    database.execute("PRAGMA user_version = 2")
 
 
 def migrate(connection: sqlite3.Connection, log_id: bytes | None) -> None:

@@ -13,10 +13,16 @@ from .statements import STATEMENTS
 
 
 def erase(connection: sqlite3.Connection, tokens: Iterable[str]) -> int:
-    """Delete the values of these tokens, inside a transaction; return how many there were."""
-    gone = connection.executemany(STATEMENTS["erase_vault"], [(token,) for token in tokens])
+    """Delete the values of these tokens, inside a transaction; return how many there were.
+
+    A link of archived records goes with its number. One whose LID alone is erased stays: it says
+    that the number is no longer whose it was before.
+    """
+    rows = [(token,) for token in tokens]
+    gone = connection.executemany(STATEMENTS["erase_vault"], rows)
     if gone.rowcount <= 0:
         return 0
+    connection.executemany(STATEMENTS["erase_links"], rows)
     # Not executescript, which would commit. What is kept meanwhile is in memory, by `temp_store`.
     for name in ("keep_vault", "clear_vault", "refill_vault", "drop_kept"):
         connection.execute(STATEMENTS[name])

@@ -11,6 +11,19 @@ DROP TRIGGER records_are_never_deleted;
 DELETE FROM records
 WHERE stream = (SELECT number FROM streams WHERE name = ?) AND version <= ?;
 
+-- name: insert_link
+INSERT OR REPLACE INTO links (pn, lid, position)
+SELECT token, :lid, max(:position, coalesce(
+    (SELECT position FROM links WHERE pn = :pn AND lid = :lid), 0
+))
+FROM vault WHERE token = :pn;
+
+-- name: erase_links
+DELETE FROM links WHERE pn = ?;
+
+-- name: select_archived_links
+SELECT pn, lid, position FROM links;
+
 -- name: select_first_version
 SELECT version FROM records
 WHERE stream = (SELECT number FROM streams WHERE name = ?) ORDER BY version LIMIT 1;
@@ -49,6 +62,9 @@ ON CONFLICT (projection, stream) DO UPDATE SET version = excluded.version, body 
 
 -- name: drop_checkpoints
 DELETE FROM checkpoints WHERE projection = ?;
+
+-- name: schema
+PRAGMA user_version;
 
 -- name: last_position
 SELECT coalesce(max(position), 0) FROM records;

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from .links import Links
 from .records import Append, Head, Link, NewRecord, Record, VaultEntry
 
 
@@ -40,6 +41,10 @@ class Reader(Protocol):
 
     def archived(self, stream: str) -> Record | None:
         """Return the record that stands for the archived beginning of a stream, if it has none."""
+        ...
+
+    def archived_links(self) -> Links:
+        """Return the links of numbers to LIDs that archived records named, by tokens."""
         ...
 
     def read_all(
@@ -151,8 +156,4 @@ class Store(Reader, Protocol):
 
     def drop_checkpoints(self, projection: str) -> None:
         """Delete a projection's checkpoints at once, so that it is rebuilt from zero."""
-        ...
-
-    def erase(self, tokens: Iterable[str]) -> int:
-        """Delete values from the vault and from the files; return how many there were."""
         ...

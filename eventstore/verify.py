@@ -10,47 +10,23 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
 import msgspec
-import orjson
 
-from . import chain
-from .anchors import Anchor, BadAnchor
+from ..statemachine.errors import LinewardenError
+from . import chain, codec
+from .anchor import Anchor, BadAnchor
 from .beginnings import Beginnings
+from .bundle_format import BadBundle
+from .columns import UNREADABLE, Columns, columns_of
 from .errors import Corrupt
 from .records import Head, Record
 from .report import Anchored, Report
 from .store import Reader
+from .verify_archive import audit_archives
+from .verify_faults import BadRecord, diagnose, fault
 
 __all__ = ["Anchored", "Report", "verify"]
 
 _Row = tuple[int, int | str, int, bytes, bytes, bytes]
-
-
-class _Stimulus(msgspec.Struct, gc=False):
-    stimulus: str
-    at: int
-    reply: str | None = None
-
-
-class _Changes(msgspec.Struct, gc=False):
-    state: str | msgspec.UnsetType | None = msgspec.UNSET
-
-
-class _Outcome(msgspec.Struct, gc=False):
-    changes: _Changes | None = None
-
-
-class _Content(msgspec.Struct):
-    stimulus: _Stimulus
-    outcome: _Outcome | None = None
-    commitments: dict[str, str] | None = None
-
-
-class _BadRecord(Exception):
-    """A record that is not as it was written."""
-
-    def __init__(self, position: int, stream: str | None, version: int | None, reason: str) -> None:
-        super().__init__(reason)
-        self.position, self.stream, self.version, self.reason = position, stream, version, reason
 
 
 class _Audit:
@@ -58,7 +34,6 @@ class _Audit:
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._decoder = msgspec.json.Decoder(_Content)
         self.position = 0
         # By the number of the stream where chains alone are walked, else by its name.
         self.heads: dict[int | str, tuple[int, bytes]] = {}
@@ -68,6 +43,10 @@ class _Audit:
         self._states = self.begun.states
         self.anchors = 0
         self.anchored: Anchored | None = None
+        # What anchors say of archived versions, by account: these anchors wait for the bundles.
+        self.behind: dict[str, dict[int, str]] = {}
+        self.waiting: list[Anchored] = []
+        self.proven: int | None = None
 
     def name(self, stream: int | str) -> str:
         """Name a stream that stands in `heads`."""
@@ -92,7 +71,7 @@ class _Audit:
                     content = self._compare(record)
                     if content.commitments:
                         promised.append((record, content.commitments))
-            except _BadRecord as earlier:
+            except BadRecord as earlier:
                 bad = earlier
             if promised:
                 self._check_vault(promised)
@@ -103,20 +82,32 @@ class _Audit:
         """Compare where the streams end at the position of an anchor with what it says."""
         heads = {self.name(stream): head for stream, head in self.heads.items()}
         good = self.anchored.position if self.anchored is not None else 0
+        behind = False
         for stream in sorted({*heads, *anchor.heads}):
             said, (version, chained) = anchor.heads.get(stream), heads.get(stream, (0, b""))
-            if said is not None and said.version <= self.begun.head(stream)[0]:
+            if said is not None and stream not in heads:
                 version, chained = self.begun.head(stream)
                 if said.version < version:
-                    continue  # the bundle has it
+                    behind = True
+                    known = self.behind.setdefault(stream, {}).setdefault(said.version, said.chain)
+                    version, chained = said.version, bytes.fromhex(known)
             if said is None or (said.version, said.chain) != (version, chained.hex()):
                 where = f"between positions {good + 1} and {anchor.position}"
                 reason = f"{where} the log is not what was anchored"
-                raise _BadRecord(good + 1, stream, None, reason)
-        self.anchors += 1
-        self.anchored = Anchored(anchor.position, anchor.at)
+                raise BadRecord(good + 1, stream, None, reason)
+        agreed = Anchored(anchor.position, anchor.at)
+        if behind:
+            self.waiting.append(agreed)
+        else:
+            self.anchors, self.anchored = self.anchors + 1, agreed
 
-    def _walk(self, page: Sequence[_Row]) -> tuple[int, _BadRecord | None]:
+    def prove(self, folder: str) -> None:
+        """Prove what was archived by its bundles; the anchors that waited for them agree then."""
+        self.proven = audit_archives(self._reader, folder, self.behind)
+        self.anchors += len(self.waiting)
+        self.anchored = self.anchored or next(reversed(self.waiting), None)
+
+    def _walk(self, page: Sequence[_Row]) -> tuple[int, BadRecord | None]:
         """Walk a page; return how many of its records are good and the first that is not.
 
         One turn of this loop is the price of a record, so it calls nothing but the hash.
@@ -137,12 +128,10 @@ class _Audit:
                     or position != expected
                     or version != head[0] + 1
                 ):
-                    bad = _diagnose(
-                        position, expected, self.name(stream), version, head, leaf, body
-                    )
+                    bad = diagnose(position, expected, self.name(stream), version, head, leaf, body)
                     break
             except TypeError:
-                bad = _BadRecord(expected, self.name(stream), version, "the record has no bytes")
+                bad = BadRecord(expected, self.name(stream), version, "the record has no bytes")
                 break
             heads[stream] = (version, chained)
         else:
@@ -150,27 +139,23 @@ class _Audit:
         self.position = expected - 1
         return self.position - start, bad
 
-    def _compare(self, record: Record) -> _Content:
+    def _compare(self, record: Record) -> Columns:
         try:
-            content = self._decoder.decode(record.body)
-            written = orjson.dumps(orjson.loads(record.body))
-        except (msgspec.DecodeError, ValueError, RecursionError):
-            raise _bad(record, "the bytes are not the content of a record") from None
-        if written != record.body:
-            raise _bad(record, "the bytes are JSON of another hand: a key may stand there twice")
-        stimulus, outcome, stream = content.stimulus, content.outcome, record.stream
-        if outcome is not None and outcome.changes is not None:
-            state = outcome.changes.state
-            if state is not msgspec.UNSET:
-                self._states[stream] = state
+            content = columns_of(record.body)
+        except UNREADABLE:
+            raise fault(record, "the bytes are not the content of a record") from None
+        if not codec.is_canonical(record.body):
+            raise fault(record, "the bytes are JSON of another hand: a key may stand there twice")
+        stimulus, stream = content.stimulus, record.stream
+        state = self._states[stream] = content.state(self._states.get(stream))
         if record.type != stimulus.stimulus:
-            raise _bad(record, "the column type is not what the record says")
+            raise fault(record, "the column type is not what the record says")
         if record.at != stimulus.at:
-            raise _bad(record, "the column at is not what the record says")
+            raise fault(record, "the column at is not what the record says")
         if record.reply != stimulus.reply:
-            raise _bad(record, "the column reply is not what the record says")
-        if record.state != self._states.get(stream):
-            raise _bad(record, "the column state is not what the records say")
+            raise fault(record, "the column reply is not what the record says")
+        if record.state != state:
+            raise fault(record, "the column state is not what the records say")
         return content
 
     def _check_vault(self, promised: list[tuple[Record, dict[str, str]]]) -> None:
@@ -181,21 +166,28 @@ class _Audit:
                 if entry is None:
                     self.erased += 1
                 elif chain.commitment(entry.salt, entry.kind, entry.value).hex() != promise:
-                    raise _bad(record, f"the vault's value of {token} was changed")
+                    raise fault(record, f"the vault's value of {token} was changed")
                 self.commitments += 1
 
 
-def verify(reader: Reader, *, columns: bool = True, anchors: Iterable[Anchor] = ()) -> Report:
+def verify(
+    reader: Reader,
+    *,
+    columns: bool = True,
+    anchors: Iterable[Anchor] = (),
+    archives: str | None = None,
+) -> Report:
     """Audit a log up to its newest record; other processes may append meanwhile.
 
     `columns` compares the columns with the hashed bytes and the vault with its commitments too;
     without it only the chains are walked, at more than 400,000 records a second. `anchors`, by
-    position, are compared on the way (`anchors.read_anchors`). Raises `StoreUnavailable` where the
-    log can't be read; what is damaged is in the report.
+    position, are compared on the way (`anchors.read_anchors`). `archives` is the folder of bundles
+    by which archived records are proven; without it an anchor from among them counts for nothing.
+    Raises `StoreUnavailable` where the log can't be read; what is damaged is in the report.
     """
     audit = _Audit(reader)
     go_on = audit.records if columns else audit.links
-    doubt: BadAnchor | None = None
+    doubt: LinewardenError | None = None
     try:
         upto = reader.last_position()
         try:
@@ -205,7 +197,7 @@ def verify(reader: Reader, *, columns: bool = True, anchors: Iterable[Anchor] = 
                 _reach(audit, go_on, min(anchor.position, upto))
                 if anchor.position > upto:
                     reason = f"an anchor knows of records up to position {anchor.position}"
-                    raise _BadRecord(upto + 1, None, None, reason)
+                    raise BadRecord(upto + 1, None, None, reason)
                 audit.agree(anchor)
         except BadAnchor as error:
             doubt = error
@@ -213,14 +205,21 @@ def verify(reader: Reader, *, columns: bool = True, anchors: Iterable[Anchor] = 
         audit.begun.check_complete()
         _compare_heads(audit, reader)
     except Corrupt as error:
-        return _report(audit, _BadRecord(audit.position + 1, None, None, error.message))
-    except _BadRecord as bad:
+        return _report(audit, BadRecord(audit.position + 1, None, None, error.message))
+    except BadRecord as bad:
         return _report(audit, bad)
-    report = _report(audit, None)
+    good = audit.position
+    if doubt is not None:
+        good = audit.anchored.position if audit.anchored is not None else 0
+    elif archives is not None:
+        try:
+            audit.prove(archives)
+        except (BadBundle, Corrupt) as error:
+            doubt = error
     if doubt is None:
-        return report
-    good = report.last_good_anchor.position if report.last_good_anchor is not None else 0
-    return msgspec.structs.replace(report, ok=False, last_good_position=good, reason=doubt.message)
+        return _report(audit, None)
+    told = {"last_good_position": good, "reason": doubt.message}
+    return msgspec.structs.replace(_report(audit, None), ok=False, **told)
 
 
 def _reach(audit: _Audit, go_on: Callable[[int], None], upto: int) -> None:
@@ -251,31 +250,7 @@ def _compare_heads(audit: _Audit, reader: Reader) -> None:
             raise Corrupt(f"the head of {audit.name(stream)} is not its newest record")
 
 
-def _diagnose(
-    position: int,
-    expected: int,
-    stream: str,
-    version: int,
-    head: tuple[int, bytes],
-    leaf: bytes,
-    body: bytes,
-) -> _BadRecord:
-    if position != expected:
-        reason = f"record {expected} is missing"
-    elif chain.leaf(body) != leaf:
-        reason = "the bytes of the record are not what was hashed"
-    elif version != head[0] + 1:
-        reason = f"version {version} follows version {head[0]} of its stream"
-    else:
-        reason = "the chain does not continue from the record before"
-    return _BadRecord(expected, stream, version, reason)
-
-
-def _bad(record: Record, reason: str) -> _BadRecord:
-    return _BadRecord(record.position, record.stream, record.version, reason)
-
-
-def _report(audit: _Audit, bad: _BadRecord | None) -> Report:
+def _report(audit: _Audit, bad: BadRecord | None) -> Report:
     good = audit.position if bad is None else min(audit.position, bad.position - 1)
     report = Report(
         ok=bad is None,
@@ -287,6 +262,7 @@ def _report(audit: _Audit, bad: _BadRecord | None) -> Report:
         erased=audit.erased,
         anchors=audit.anchors,
         last_good_anchor=audit.anchored,
+        proven=audit.proven,
     )
     if bad is None:
         return report

@@ -16,9 +16,9 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from . import chain
-from .anchors import Anchor, BadAnchor, as_anchor
-from .bundle import BadBundle, FutureSchema, Reading
-from .bundle_format import LINE_BYTES_MAX, Header
+from .anchor import Anchor, BadAnchor
+from .bundle_format import LINE_BYTES_MAX, BadBundle, FutureSchema, Header
+from .bundle_reading import Reading
 from .report import Anchored, Report
 from .signing import check_signature
 
@@ -102,16 +102,16 @@ class _Audit:
 
     def _look_within(self) -> None:
         """The bundle's own anchor, which reading has found to be of these records."""
-        if self._reading.trailer.anchor is None:
+        anchor = self._reading.trailer.anchor
+        if anchor is None:
             return
-        try:
-            anchor = as_anchor(self._reading.trailer.anchor)
-            if self._keys:
-                if anchor.signature is msgspec.UNSET:
-                    return
+        if self._keys:
+            if anchor.signature is msgspec.UNSET:
+                return
+            try:
                 check_signature(anchor, self._keys)
-        except BadAnchor as error:
-            raise BadAnchor(f"{self._reading.path}, its anchor: {error.message}") from None
+            except BadAnchor as error:
+                raise BadAnchor(f"{self._reading.path}, its anchor: {error.message}") from None
         self._count(anchor)
 
     def _count(self, anchor: Anchor) -> None:

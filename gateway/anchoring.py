@@ -22,7 +22,11 @@ from .redaction import package_logger
 from .threads import in_thread
 
 EVERY_RECORDS = 1_000
+"""In a storm: what could be cut off or computed anew unseen is seconds and not hours."""
+
 EVERY_S = 15 * 60.0
+"""On a quiet line: so old is the newest record at most that no anchor covers."""
+
 END_S = 0.8
 """How long an end waits for the last anchor and its sink; a stop as a whole has 5 s."""
 

@@ -1,9 +1,9 @@
 """The channel by which another process hands a command to the one that holds the log.
 
 A Unix socket beside the log, `<log>.control`, that only its user and root may use. One line of JSON
-goes in, a `Command`; one comes out: what `answer_of` makes of the decision, or an `error` with a
-`hint`. The command is a stimulus like any other, so what it does stands in the log and nowhere
-else.
+goes in, a `Command` or an `Erasure`; one comes out: what `answer_of` makes of the decision, or an
+`error` with a `hint`. The command is a stimulus like any other, so what it does stands in the log
+and nowhere else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import struct
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -28,7 +28,13 @@ from .control import address_of, connect, control_of
 from .receipt import Decided, Receipt
 from .redaction import package_logger
 
-LINE_BYTES_MAX = 16_384
+LINE_BYTES_MAX = 1 << 20
+"""Bounds a line, and with it an erasure: some 25,000 tokens."""
+
+REASON_LENGTH_MAX = 4_000
+TOKENS_MAX = 1_000
+"""Tokens that one record may erase; more are erased by several, in the same commit."""
+
 CLIENTS_MAX = 8
 SPEAK_S = 5.0
 """How long a client may take to say what it wants."""
@@ -49,58 +55,61 @@ _PATIENCE = "it may still be taken up: `linewarden timeline` shows whether it wa
 log = package_logger("linewarden.commands")
 
 
-class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator wants of an account. `reason` is free text.
+Asked = tuple[str, str, dict[str, Any]]
+"""An account, a stimulus, and what it says."""
 
-    An erasure is of every account that holds some of the tokens, at once: they stand in `held`.
-    """
+
+class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="command"):
+    """What an operator wants of an account. `reason` is free text."""
 
     account: str
     stimulus: Literal[
-        "restart_requested",
-        "stop_requested",
-        "release_requested",
-        "relink_requested",
-        "subject_erased",
+        "restart_requested", "stop_requested", "release_requested", "relink_requested"
     ]
-    reason: str | None = None
-    held: dict[str, list[str]] = {}
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_LENGTH_MAX)] | None = None
 
     def __repr__(self) -> str:
         return f"Command({self.stimulus})"
 
     @property
-    def fields(self) -> dict[str, Any]:
-        """What the stimulus says; whoever may use the channel is an operator."""
-        return {"by": "operator", "source": "operator", "reason": self.reason}
+    def asked(self) -> list[Asked]:
+        """What is to be observed; whoever may use the channel is an operator."""
+        said = {"by": "operator", "source": "operator", "reason": self.reason}
+        return [(self.account, self.stimulus, said)]
+
+
+class Erasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erasure"):
+    """Tokens that are to be erased, by the accounts that hold them: of all of these at once."""
+
+    held: dict[str, list[str]]
 
     @property
-    def asked(self) -> list[tuple[str, dict[str, Any]]]:
-        """The accounts, each with what the stimulus says of it."""
-        if self.stimulus != "subject_erased":
-            return [(self.account, self.fields)]
-        return [(name, erasure_of(tokens)) for name, tokens in self.held.items()]
+    def asked(self) -> list[Asked]:
+        """What is to be observed, of an account with very many tokens several times."""
+        return [
+            (name, "subject_erased", {"source": "operator", "tokens": tokens[n : n + TOKENS_MAX]})
+            for name, tokens in self.held.items()
+            for n in range(0, len(tokens), TOKENS_MAX)
+        ]
 
 
-_COMMANDS = msgspec.json.Decoder(Command)
+_COMMANDS = msgspec.json.Decoder(Command | Erasure)
 
 
 def command_of(account: str, stimulus: str, reason: str | None = None) -> Command:
     """A command that is understood; raises `InputError`, and never shows the reason."""
     check_stream(account)
+    given = {"type": "command", "account": account, "stimulus": stimulus, "reason": reason}
     try:
-        command = msgspec.convert(
-            {"account": account, "stimulus": stimulus, "reason": reason}, Command
-        )
+        command = msgspec.convert(given, Command)
     except msgspec.ValidationError as error:
-        raise InputError(f"the command is not understood: {shown(str(error))}") from None
-    parse({"stimulus": stimulus, **command.fields})
+        raise InputError(
+            f"the command is not understood: {shown(str(error))}",
+            hint=f"a reason has at most {REASON_LENGTH_MAX:,} characters",
+        ) from None
+    for _, name, said in command.asked:
+        parse({"stimulus": name, **said})
     return command
-
-
-def erasure_of(tokens: list[str]) -> dict[str, Any]:
-    """What the stimulus of an erasure says."""
-    return {"source": "operator", "tokens": tokens}
 
 
 def answer_of(decided: Decided) -> dict[str, Any]:
@@ -219,7 +228,7 @@ class CommandServer:
                 hint="use the `linewarden` of the same version as the gateway's",
             ) from None
         # In one turn of the loop, so that they share a transaction.
-        receipts = [self._take(name, command.stimulus, said) for name, said in command.asked]
+        receipts = [self._take(*one) for one in command.asked]
         if not receipts:
             raise InputError("the command concerns no account", hint="name one")
         try:
@@ -230,32 +239,18 @@ class CommandServer:
 
 
 def hand_over(
-    log_path: str | os.PathLike[str], account: str, stimulus: str, reason: str | None = None
+    log_path: str | os.PathLike[str], command: Command | Erasure
 ) -> dict[str, Any] | None:
     """Hand a command to the process that holds the log; None where nobody takes any.
 
-    Gives what `answer_of` says. Raises `InputError` for a command that is not understood, and
-    `LinewardenError` where it was refused a hearing or no answer came; each has a hint.
+    Gives what `answer_of` says. Raises `LinewardenError` where it was refused a hearing or no
+    answer came; each has a hint.
     """
-    line = msgspec.json.encode(command_of(account, stimulus, reason)) + b"\n"
-    if len(line) > LINE_BYTES_MAX:
-        raise InputError("the reason is too long", hint="say it in a sentence")
-    return _ask(log_path, line)
-
-
-def hand_over_erasure(
-    log_path: str | os.PathLike[str], held: dict[str, list[str]]
-) -> dict[str, Any] | None:
-    """Hand over an erasure, tokens by account, as `hand_over` does a command."""
-    line = msgspec.json.encode(Command("", "subject_erased", held=held)) + b"\n"
+    line = msgspec.json.encode(command) + b"\n"
     if len(line) > LINE_BYTES_MAX:
         raise InputError(
-            "it is too much for a gateway that runs", hint="stop the gateway, and erase then"
+            "it is too much for a gateway that runs", hint="stop the gateway, and do it then"
         )
-    return _ask(log_path, line)
-
-
-def _ask(log_path: str | os.PathLike[str], line: bytes) -> dict[str, Any] | None:
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(SPEAK_S + ANSWER_S)
         if not connect(channel, control_of(log_path)):
@@ -277,7 +272,7 @@ async def _line(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.readline()
     except ValueError:
-        raise InputError("the command is too long", hint="shorten its reason") from None
+        raise InputError("the command is too long", hint="say less in one command") from None
 
 
 def _peer_uid(channel: Any) -> int:

@@ -31,7 +31,7 @@ _KEEPING = (st.SubjectErased, st.Archived)
 Write = Callable[[Ticket, st.Stimulus, Outcome, Account], None]
 
 
-class Decision(msgspec.Struct):
+class Ignored(msgspec.Struct):
     """A stimulus that was ignored: what the next one is compared with. `like` tells it apart."""
 
     ticket: Ticket
@@ -41,7 +41,7 @@ class Decision(msgspec.Struct):
     like: st.Stimulus
     last_at: int
 
-    def same(self, other: Decision) -> bool:
+    def same(self, other: Ignored) -> bool:
         """Whether the other is the same stimulus of the same cause, ignored by the same rule."""
         return (
             self.like == other.like
@@ -55,8 +55,8 @@ class Folding:
 
     def __init__(self, write: Write) -> None:
         self._write = write
-        self._newest: dict[str, Decision] = {}
-        self._held: dict[str, list[Decision]] = {}
+        self._newest: dict[str, Ignored] = {}
+        self._held: dict[str, list[Ignored]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -118,15 +118,15 @@ class Folding:
 
 def _ignored(
     ticket: Ticket, stimulus: st.Stimulus, outcome: Outcome, after: Account
-) -> Decision | None:
+) -> Ignored | None:
     """The decision, if it changed nothing, asked for nothing and settled nothing."""
     if outcome.changes or outcome.effects or outcome.settled or isinstance(stimulus, _KEEPING):
         return None
     like = msgspec.structs.replace(stimulus, at=0, jitter=0, times=1, last_at=None)
-    return Decision(ticket, stimulus, outcome, after, like, stimulus.last_at or stimulus.at)
+    return Ignored(ticket, stimulus, outcome, after, like, stimulus.last_at or stimulus.at)
 
 
-def _joins(decision: Decision, held: list[Decision]) -> bool:
+def _joins(decision: Ignored, held: list[Ignored]) -> bool:
     first, last = held[0], held[-1]
     return (
         decision.same(first)
@@ -135,6 +135,6 @@ def _joins(decision: Decision, held: list[Decision]) -> bool:
     )
 
 
-def _follows(decision: Decision, newest: Decision) -> bool:
+def _follows(decision: Ignored, newest: Ignored) -> bool:
     gap = decision.stimulus.at - newest.last_at
     return decision.same(newest) and 0 <= gap < FOLD_NS

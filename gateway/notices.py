@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..eventstore import Store, decode
+from ..eventstore import Reader, Record, Store, decode
 from ..statemachine.outcome import Effect, Notify
 
 if TYPE_CHECKING:
@@ -12,6 +12,27 @@ if TYPE_CHECKING:
 
 CURSOR = "notices"
 """The name of the checkpoint: up to which version the notices of a stream are delivered."""
+
+
+def notices_of(record: Record) -> list[Notify]:
+    """The notices that a record asks for."""
+    if b'"notify"' not in record.body:
+        return []
+    effects = decode(record.body).get("outcome", {}).get("effects", ())
+    return [
+        Notify(effect["controller"], effect["notice"])
+        for effect in effects
+        if effect["effect"] == "notify"
+    ]
+
+
+def delivered(reader: Reader, account: str) -> int | None:
+    """The version up to which the notices of an account are delivered; None where nobody does it.
+
+    A log in which no account has a cursor never had a gateway that delivers, so none is owed.
+    """
+    cursors = reader.load_checkpoints(CURSOR)
+    return cursors.get(account, (0, b""))[0] if cursors else None
 
 
 class Notices:
@@ -39,19 +60,13 @@ class Notices:
     def undelivered(self, service: Service) -> list[tuple[str, Notify, int]]:
         """Account, notice and version of what a crash kept from being delivered."""
         found = []
+        cursors = self._store.load_checkpoints(CURSOR)
         for account in service.accounts():
             if not service.mine(service.account(account)):
                 continue
-            known = self._store.load_checkpoint(CURSOR, account)
-            self._reached[account] = known[0] if known is not None else 0
+            self._reached[account], _ = cursors.get(account, (0, b""))
             for record in self._store.read_stream(account, self._reached[account]):
-                if b'"notify"' in record.body:
-                    effects = decode(record.body)["outcome"].get("effects", ())
-                    found += [
-                        (account, Notify(effect["controller"], effect["notice"]), record.version)
-                        for effect in effects
-                        if effect["effect"] == "notify"
-                    ]
+                found += [(account, notice, record.version) for notice in notices_of(record)]
         return found
 
     def rest(self, service: Service, records_min: int) -> None:

@@ -1,70 +1,24 @@
-"""Nothing personal and nothing secret in a log line, a reason or a detail, whatever wrote it.
+"""Nothing personal and nothing secret in a log line, whatever wrote it.
 
-Records and logs name accounts, controllers, replies and tokens. Text from outside (an exception of
-a library, a close's detail) may name people: JIDs, phone numbers, pairing codes, keys. `redact`
-takes those out by their shape. It would rather hide a harmless number than show a personal one, so
-seven digits in a row, however they are separated, are hidden; a code such as 408 stays.
+Records and logs name accounts, controllers, replies and tokens. What else may be in a text is taken
+out by `statemachine.redaction`.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import traceback
 
-TEXT_MAX = 200
-"""Characters that are kept of a text by default."""
+from ..statemachine.redaction import redact
 
-_READ_MAX = 4_000
-"""Characters that are looked at: a library may print whole protocol nodes."""
+__all__ = ["RedactingFilter", "install_redaction", "package_logger", "redact"]
+
 _LINE_MAX = 1_000
 """Characters that are kept of a log line."""
+_TRACE_MAX = 4_000
+"""Characters that are kept of a traceback."""
 
 _PACKAGE = "linewarden"
-
-_CODE = re.compile(
-    r"(\b(?:pair|link)\w*[ _-]?code\b\W{0,4}(?:is\W{1,3})?)"
-    r"(?:[a-z0-9]{4}-[a-z0-9]{4}|(?-i:[A-Z0-9]{8}))(?!\w)",
-    re.IGNORECASE,
-)
-"""A pairing code that is announced as one; `[code]` takes its place."""
-
-_SHAPES = {
-    # Our own tokens, controllers and replies say nothing about anybody.
-    "keep": r"\b(?:(?:idn|chat)_[0-9a-f]{18}|[cr][0-9a-f]{32})\b(?!@)",
-    "link": r"(?i:(?:https?://)?(?:[\w-]+\.)*wa\.me/|(?:chat|api)\.whatsapp\.com/)\S*",
-    # A QR payload: a version, and then keys.
-    "pairing": r"(?<![\w.])\d@[\w+/=,.-]{16,}",
-    # An address of the network names no person, and says which resolver or proxy failed.
-    "address": r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-    r"(?::\d{1,5})?(?![\w.@-])",
-    # JIDs, LIDs with their devices, and anything else that is somebody at somewhere.
-    "id": r"(?<![\w.+:-])[\w.+:-]+@[\w.-]+",
-    # Keys: padded base64, long runs that mix what words don't mix, and very long runs.
-    "padded": r"(?<![\w+/-])[A-Za-z0-9+/_-]{14,}={1,2}(?![\w=])",
-    "mixed": r"(?<![\w+/-])(?=[+/\w-]*[A-Z])(?=[+/\w-]*[a-z])(?=[+/\w-]*\d)[\w+/-]{24,}",
-    "secret": r"(?<![\w+/-])(?=[a-zA-Z]*\d)(?=\d*[a-zA-Z])[0-9A-Za-z]{24,}",
-    "long": r"(?<![\w+/-])[A-Za-z0-9+/]{40,}",
-    "code": r"(?<![\w-])[A-Z0-9]{4}-[A-Z0-9]{4}(?![\w-])",
-    "number": r"(?<!\d)\+?\(?\d(?:[ \t().+\-/\u00a0\u2010-\u2015]{0,2}\d){6,}",
-}
-"""What is personal or secret by its shape; the first that fits at a place counts."""
-_SHAPE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _SHAPES.items()))
-_SHOWN = {"padded": "secret", "mixed": "secret", "long": "secret"}
-
-
-def redact(text: str, limit: int = TEXT_MAX) -> str:
-    """The text without personal data and secrets, at most `limit` characters long."""
-    if len(text) > _READ_MAX:
-        # What is cut through could lose its shape, so the last word goes too.
-        text = text[:_READ_MAX].rpartition(" ")[0] + " …"
-    text = _SHAPE.sub(_label, _CODE.sub(r"\1[code]", text))
-    return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-def _label(found: re.Match[str]) -> str:
-    shape = found.lastgroup or ""
-    return found[0] if shape in ("keep", "address") else f"[{_SHOWN.get(shape, shape)}]"
 
 
 class RedactingFilter(logging.Filter):
@@ -82,10 +36,10 @@ class RedactingFilter(logging.Filter):
             kind, error, trace = record.exc_info
             if error is not None:
                 lines = traceback.format_exception(kind, error, trace)
-                record.exc_text = redact("".join(lines).rstrip(), _READ_MAX)
+                record.exc_text = redact("".join(lines).rstrip(), _TRACE_MAX)
             record.exc_info = None
         if record.stack_info:
-            record.stack_info = redact(record.stack_info, _READ_MAX)
+            record.stack_info = redact(record.stack_info, _TRACE_MAX)
         for name, value in list(record.__dict__.items()):
             if name not in _STANDARD and isinstance(value, str):
                 setattr(record, name, redact(value))

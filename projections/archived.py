@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ..eventstore import Reader
+from ..eventstore import Reader, codec, decode
 from ..eventstore.archived import archive_of, bundle_name
-from ..eventstore.errors import Corrupt
+from ..eventstore.errors import Corrupt, InvalidContent
 from ..statemachine.errors import InputError
 from .view import AccountView
 
@@ -23,13 +23,6 @@ class BeforeTheArchive(InputError):
     """What is asked for was before the records that the log still has."""
 
 
-class _Content(msgspec.Struct, frozen=True):
-    snapshot: AccountView
-
-
-_content = msgspec.json.Decoder(_Content).decode
-
-
 def beginning(reader: Reader, account: str) -> AccountView:
     """The view that the log's first record of an account is folded into: mostly an empty one."""
     record = reader.archived(account)
@@ -37,8 +30,8 @@ def beginning(reader: Reader, account: str) -> AccountView:
         return AccountView(account)
     archive = archive_of(record)
     try:
-        view = _content(record.body).snapshot
-    except msgspec.MsgspecError:
+        view = msgspec.convert(codec.from_order(decode(record.body)["snapshot"]), AccountView)
+    except (msgspec.MsgspecError, InvalidContent, KeyError):
         view = AccountView("")
     said = (view.account, view.version, view.position, view.chain)
     if said != (account, archive.last, archive.position, archive.chain):
@@ -59,6 +52,22 @@ def bundle_of(reader: Reader, account: str) -> str | None:
     return bundle_name(reader.log_id, account, archive.first, archive.last)
 
 
+def check_start(
+    reader: Reader, account: str, *, position: int | None = None, at: int | None = None
+) -> None:
+    """Raise `BeforeTheArchive` where a range would begin before what the log has of an account."""
+    gone = beginning(reader, account)
+    early = (position is not None and position <= gone.position) or (
+        at is not None and at <= gone.at
+    )
+    if gone.version and early:
+        raise BeforeTheArchive(
+            f"The records of {account} up to position {gone.position} are archived",
+            hint=f"look in the bundle {bundle_of(reader, account)}, or one before it; without "
+            "--from a range begins with the first record that is left",
+        )
+
+
 def snapshot_of(view: AccountView) -> dict[str, Any]:
     """A view as an `archived` record carries it, bounded: plain data without floats."""
     small = msgspec.structs.replace(
@@ -67,7 +76,7 @@ def snapshot_of(view: AccountView) -> dict[str, Any]:
         gaps=msgspec.structs.replace(view.gaps, ended=view.gaps.ended[-KEPT_MAX:]),
         replies=msgspec.structs.replace(view.replies, finished=_newest(view.replies.finished)),
     )
-    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(small))
+    plain: dict[str, Any] = codec.in_order(small)
     return plain
 
 

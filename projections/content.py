@@ -55,12 +55,11 @@ class Seen(msgspec.Struct, frozen=True, gc=False):
 
 
 class _WithOutcome(msgspec.Struct, frozen=True, gc=False):
-    # A record without an outcome, such as an erasure, changes nothing.
-    outcome: Decided = Decided()
+    outcome: Decided
 
 
 class _WithStimulus(msgspec.Struct, frozen=True, gc=False):
-    stimulus: Seen = Seen()
+    stimulus: Seen
 
 
 _stimulus = msgspec.json.Decoder(_WithStimulus).decode

@@ -19,7 +19,11 @@ GAPS_MAX = 1_000
 """Ended gaps of an account that are kept one by one; counts and totals go on."""
 
 _HOLDING = frozenset({"reply.held", "reply.resend"})
-_CAUSES = {"claim.supersedes": "claimed", "service.stopped": "service_stopped"}
+_CAUSES = {
+    "claim.supersedes": "claimed",
+    "opened.new_socket": "new_socket",
+    "service.stopped": "service_stopped",
+}
 
 
 class Gap(msgspec.Struct, omit_defaults=True, gc=False):
@@ -44,6 +48,7 @@ class Gap(msgspec.Struct, omit_defaults=True, gc=False):
     held: int = 0
     refused: int = 0
     expired: int = 0
+    started_position: int = 0
 
     def length(self, now: int) -> int:
         """Nanoseconds, an open one counted up to `now`; a clock that was set back makes it 0."""
@@ -61,29 +66,36 @@ class Gaps(msgspec.Struct, gc=False):
 
     def begin(
         self, record: Record, rule: str, fields: dict[str, Any], loser: str, proof: int
-    ) -> None:
-        """`loser` is live no more; `fields` is the account now, `proof` the last sign of life."""
+    ) -> str:
+        """`loser` is live no more; `fields` is the account now, `proof` the last sign of life.
+
+        Returns the cause.
+        """
         waiting = sum(not reply.in_flight for reply in (fields["replies"] or {}).values())
-        cause = _CAUSES.get(rule) or fields["reason"] or fields["cause"] or rule
+        cause: str = _CAUSES.get(rule) or fields["reason"] or fields["cause"] or rule
         self.open = Gap(
             record.at, record.version, cause, rule, loser, uncertain_from=proof, held=waiting
         )
+        self.open.started_position = record.position
+        return cause
 
     def pass_unknown(self, record: Record, rule: str, controller: str, proof: int) -> None:
         """A new socket was opened unseen: nobody knows since when the old one was gone."""
-        if self.ever:
-            gap = Gap(
-                record.at, record.version, "new_socket", rule, controller, uncertain_from=proof
-            )
-            gap.unknown = True
-            self._end(gap, record, controller, record.at)
+        gap = Gap(record.at, record.version, "new_socket", rule, controller, uncertain_from=proof)
+        gap.unknown, gap.started_position = True, record.position
+        self._end(gap, record, controller, record.at)
 
-    def end(self, record: Record, controller: str, opened_at: int) -> None:
-        """`controller` is live, on a connection that was opened at `opened_at` (UTC ns)."""
+    def end(self, record: Record, controller: str, opened_at: int) -> Gap | None:
+        """`controller` is live, on a connection that was opened at `opened_at` (UTC ns).
+
+        Returns the gap that this ended.
+        """
         self.ever = True
         gap, self.open = self.open, None
-        if gap is not None and gap.started_at != record.at:
-            self._end(gap, record, controller, opened_at)
+        if gap is None or gap.started_at == record.at:
+            return None
+        self._end(gap, record, controller, opened_at)
+        return gap
 
     def _end(self, gap: Gap, record: Record, controller: str, opened_at: int) -> None:
         gap.ended_at = record.at

@@ -131,10 +131,10 @@ class Projections:
             self._written.update((name, version) for name, (version, _) in due.items())
         return len(due)
 
-    def rebuild(self, account: str) -> AccountView:
+    def rebuild(self, account: str, upto_version: int | None = None) -> AccountView:
         """The view of an account from its first record on; checkpoints and memory are not used."""
         view = beginning(self.reader, account)
-        view.fold(self.reader.read_stream(account, view.version))
+        view.fold(self.reader.read_stream(account, view.version, upto_version))
         return view
 
     def rebuild_all(self, upto_position: int | None = None) -> dict[str, AccountView]:
@@ -148,10 +148,7 @@ class Projections:
 
         As of a time is after the last record that is not later, whatever clocks did in between.
         """
-        view = beginning(self.reader, account)
-        last = version_at(self.reader, account, position=position, at=at)
-        view.fold(self.reader.read_stream(account, view.version, last))
-        return view
+        return self.rebuild(account, version_at(self.reader, account, position=position, at=at))
 
     def _load(self, name: str, saved: tuple[int, bytes] | None) -> AccountView:
         view = checkpoints.read(saved[1], name, saved[0]) if saved is not None else None

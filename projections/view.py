@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ..eventstore import Record
-from ..statemachine.account import FIELDS, Account
+from ..statemachine.account import FIELDS, Account, AskedClaim
 from ..statemachine.lifecycle import State
 from .connections import (
     CONTROLLERS_MAX,
@@ -26,6 +26,7 @@ from .connections import (
 from .content import MAPS, Decided, merge, missing, read, unreadable
 from .evidence import PROOFS, Evidence
 from .gaps import Gaps
+from .incidents import KINDS, Incidents
 from .replies import Replies
 
 _TURNING = frozenset({"identity", "controller", "opened_at"})
@@ -52,6 +53,7 @@ class AccountView(msgspec.Struct, gc=False):
     evidence: Evidence = msgspec.field(default_factory=Evidence)
     gaps: Gaps = msgspec.field(default_factory=Gaps)
     replies: Replies = msgspec.field(default_factory=Replies)
+    incidents: Incidents = msgspec.field(default_factory=Incidents)
 
     @property
     def connection(self) -> Connection | None:
@@ -120,8 +122,12 @@ class AccountView(msgspec.Struct, gc=False):
                     self._turn(record, outcome, fields)
                 if record.type in PROOFS:
                     evidence.note(record, outcome, fields["controller"])
+                elif outcome.rule in KINDS:
+                    self.incidents.note(KINDS[outcome.rule], record, outcome.rule)
                 if record.reply is not None or outcome.settled or "replies" in changes:
                     replies.apply(record, outcome)
+                    if outcome.settled:
+                        self.incidents.settle(record, outcome.settled)
                 if gaps.open is not None:
                     gaps.tally(outcome)
                 last = record
@@ -134,7 +140,7 @@ class AccountView(msgspec.Struct, gc=False):
 
     def _turn(self, record: Record, outcome: Decided, fields: dict[str, Any]) -> None:
         """Take in changes of maps, and those that may begin or end a live controller."""
-        changes, gaps = outcome.changes, self.gaps
+        changes, gaps, incidents = outcome.changes, self.gaps, self.incidents
         merge(fields, changes)
         if _TURNING.isdisjoint(changes):
             fields.update(changes)
@@ -145,14 +151,24 @@ class AccountView(msgspec.Struct, gc=False):
             self.retired[name] = retired(fields, record.at)
             if len(self.retired) > CONTROLLERS_MAX:
                 del self.retired[next(iter(self.retired))]
+        if outcome.rule == "claim.supersedes" and not _asked(fields["claim"], record.at):
+            incidents.note("restart_fight", record, outcome.rule)
         fields.update(changes)
-        if outcome.rule == "opened.new_socket":
+        if outcome.rule == "opened.new_socket" and gaps.ever:
             gaps.pass_unknown(record, outcome.rule, name, proof)
         if fields["state"] is State.CONNECTED and fields["identity"] is not None:
             if not was_live:
-                gaps.end(record, fields["controller"], fields["opened_at"])
+                gap = gaps.end(record, fields["controller"], fields["opened_at"])
+                if gap is not None:
+                    incidents.end_gap(gap, record)
         elif was_live:
-            gaps.begin(record, outcome.rule, fields, name, proof)
+            cause = gaps.begin(record, outcome.rule, fields, name, proof)
+            incidents.note("flap_storm", record, cause)
+
+
+def _asked(claim: AskedClaim | None, at: int) -> bool:
+    """Whether a claim at `at` (UTC ns) answers a request: the request was counted already."""
+    return claim is not None and at <= claim.until
 
 
 def unpacked(machine: Account) -> dict[str, Any]:

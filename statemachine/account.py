@@ -25,6 +25,10 @@ RETIRED_MAX = 1024
 LINKS_MAX = 512
 """Entries of the library's PN↔LID map that are remembered, two for each link."""
 
+LINGERING_MAX = 64
+"""Older controllers whose sockets are remembered, and sockets of each: who never says that one is
+over (an engine without `socket_closed`) is waited for by the newest alone."""
+
 
 class Hold(msgspec.Struct, frozen=True):
     """No dial before `until` (UTC ns): the server asked for patience."""

@@ -14,7 +14,7 @@ from . import stimuli as st
 from .account import Account
 from .draft import Draft
 from .lifecycle import UNCLAIMED
-from .machine import Step, step
+from .machine import Lookup, step
 from .outcome import Outcome, Settled
 
 Handler = Callable[[Draft, Any], None]
@@ -81,7 +81,7 @@ HANDLERS: dict[type[st.Stimulus], Handler] = {
 """What decides on each stimulus."""
 
 
-def decide(account: Account, stimulus: st.Stimulus, step: Step = step) -> tuple[Outcome, Account]:
+def decide(account: Account, stimulus: st.Stimulus, step: Lookup = step) -> tuple[Outcome, Account]:
     """The outcome of a stimulus, and the state after it: that which `evolve` makes of the outcome.
 
     `step` reads the table: by the machine of `transitions`, or compiled for a fast replay.

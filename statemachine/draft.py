@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import msgspec
 
-from .account import Account, Lingering, delta
+from .account import LINGERING_MAX, Account, Lingering, delta
 from .lifecycle import ENDS, Phase, State
-from .machine import Step
+from .machine import Lookup
 from .outcome import CloseSocket, Dial, Effect, Notify, Outcome, Settled
 from .policy import Policy, span
 from .stimuli import ServiceStopped, Stimulus
@@ -23,7 +23,7 @@ class Draft:
 
     __slots__ = ("a", "at", "before", "effects", "policy", "rule", "settled", "step", "stimulus")
 
-    def __init__(self, account: Account, stimulus: Stimulus, step: Step) -> None:
+    def __init__(self, account: Account, stimulus: Stimulus, step: Lookup) -> None:
         self.before = account
         self.a: Account = msgspec.structs.replace(account)
         self.stimulus = stimulus
@@ -118,7 +118,9 @@ class Draft:
         lingering = dict(self.a.lingering or {})
         known = lingering.get(controller)
         sockets = {*known.sockets, socket} if known else {socket}
-        lingering[controller] = Lingering(holder, sorted(sockets))
+        lingering[controller] = Lingering(holder, sorted(sockets)[-LINGERING_MAX:])
+        if len(lingering) > LINGERING_MAX:
+            del lingering[next(iter(lingering))]
         self.a.lingering = lingering
 
     def confirm(self, controller: str, socket: int | None, *, every: bool = False) -> None:

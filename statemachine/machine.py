@@ -16,7 +16,7 @@ from transitions import Machine
 from .errors import LinewardenError
 from .lifecycle import TABLE, State
 
-Step = Callable[[State, str], tuple[State, str]]
+Lookup = Callable[[State, str], tuple[State, str]]
 """From a state and a trigger to the next state and the rule; raises `ImpossibleStep`."""
 
 

@@ -63,7 +63,7 @@ class Settled(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str | None = None
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True):
+class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The decision on one stimulus.
 
     `changes` is the least set of fields of the account that are new; a field that holds a map has

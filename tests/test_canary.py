@@ -206,7 +206,7 @@ def _answer(_target: Any) -> str:
 COMMANDS = (
     ["status"], ["timeline", "--limit", "100000"], ["why", "--account", "main"],
     ["why", "--reply", "r1"], ["why", "--reply", "r6"], ["gaps"], ["replies"], ["verify"],
-    ["why", "--controller", "A", "--account", "main"],
+    ["why", "--controller", "A", "--account", "main"], ["incident", "list"],
 )  # fmt: skip
 
 

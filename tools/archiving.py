@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 
 import msgspec
 
 from ..eventstore import NewRecord, Record, Store, decode, encode
-from ..eventstore.archive import hash_of
-from ..eventstore.archived import archive_id, archive_of, bundle_name
-from ..eventstore.bundle import write_bundle
+from ..eventstore.archived import archive_id, archive_of, bundle_name, file_hash
+from ..eventstore.bundle_format import (
+    INFLATED_BYTES_MAX,
+    LINE_BYTES_MAX,
+    RECORDS_MAX,
+    event_line,
+)
+from ..eventstore.bundle_writing import write_bundle
 from ..eventstore.sqlite import SQLiteStore
 from ..gateway.clock import SystemClock
 from ..gateway.dice import Dice
+from ..gateway.notices import delivered, notices_of
 from ..gateway.recording import write
 from ..projections import checkpoints
 from ..projections.archived import beginning, snapshot_of
@@ -32,10 +39,6 @@ from .moments import Moment
 
 STRETCH_RECORDS = 100_000
 """Records after which a stretch ends as soon as it can; what is more goes into the next one."""
-
-STRETCH_RECORDS_MAX = 500_000
-STRETCH_BYTES_MAX = 400 << 20
-"""Bounds of one bundle: a line that has no settled moment in so much is left as it is."""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -75,8 +78,7 @@ def archive(
             )
         moved: list[Moved] = []
         for name in store.streams() if account is None else [account]:
-            while (stretch := _move(store, name, before, folder)) is not None:
-                moved.append(stretch)
+            moved += _move(store, name, before, folder)
         if moved:
             # Views are folded anew from the snapshots, and kept: the next start need not do it.
             views = Projections(store)
@@ -87,24 +89,28 @@ def archive(
     return moved, was, os.path.getsize(path)
 
 
-def _move(store: SQLiteStore, account: str, before: Moment, folder: str) -> Moved | None:
-    """Move the next stretch of an account, or finish what was begun; None where there is none."""
-    start = beginning(store, account)
-    record = _begun(store, account, start.version + 1, folder)
-    if record is None:
-        stretch = _stretch(store, account, start, before)
-        if stretch is None:
-            return None
-        place = _place(store, account, stretch.first, stretch.last, folder)
-        _write_bundle(store, account, stretch, place)
-        known = store.get(archive_id(store.log_id, account, stretch.last))
-        record = known or _record(store, account, stretch, hash_of(place))
-    said = archive_of(record)
-    # A view that remembers more than the snapshot does would no longer be what a rebuild gives.
-    store.drop_checkpoints(checkpoints.PROJECTION)
-    place = _place(store, account, said.first, said.last, folder)
-    store.release(record, place)
-    return Moved(account, said.first, said.last, os.path.basename(place))
+def _move(store: SQLiteStore, account: str, before: Moment, folder: str) -> Iterator[Moved]:
+    """Move the stretches of an account, the oldest first; finish what was begun before."""
+    head: AccountView | None = None
+    while True:
+        start = beginning(store, account)
+        record = _begun(store, account, start.version + 1, folder)
+        if record is None:
+            stretch = _stretch(store, account, start, before)
+            if stretch is None:
+                return
+            place = _place(store, account, stretch.first, stretch.last, folder)
+            _write_bundle(store, account, stretch, place)
+            record = store.get(archive_id(store.log_id, account, stretch.last))
+            if record is None:
+                head = head or Projections(store).rebuild(account)
+                record = _record(store, head, stretch, file_hash(place))
+        said = archive_of(record)
+        # A view that remembers more than the snapshot does would no longer be what a rebuild gives.
+        store.drop_checkpoints(checkpoints.PROJECTION)
+        place = _place(store, account, said.first, said.last, folder)
+        store.release(record, place)
+        yield Moved(account, said.first, said.last, os.path.basename(place))
 
 
 def _place(store: Store, account: str, first: int, last: int, folder: str) -> str:
@@ -125,15 +131,23 @@ def _begun(store: Store, account: str, first: int, folder: str) -> Record | None
 
 
 def _stretch(store: Store, account: str, start: AccountView, before: Moment) -> _Stretch | None:
-    """The longest stretch from an account's beginning that is settled: no reply is pending."""
-    view, end, size, news = start, None, 0, False
-    first = start.version + 1
+    """The longest stretch from an account's beginning that is settled, and that a bundle can hold.
+
+    No reply is pending after it, and no notice in it is still to be delivered: a gateway that
+    starts takes it from its record. A line without such a moment in all that is left as it is.
+    """
+    view, end, news, log = start, None, False, store.log_id.hex()
+    first, told = start.version + 1, delivered(store, account)
+    size = 2 * LINE_BYTES_MAX  # the header and the trailer, at most
     for record in store.read_stream(account, start.version):
-        size += len(record.body)
+        line = len(event_line(record, log)) + 1
+        size += line
         count = record.version - first
         if not _is_before(record, before) or (end is not None and count >= STRETCH_RECORDS):
             break
-        if size > STRETCH_BYTES_MAX or count >= STRETCH_RECORDS_MAX:
+        if line > LINE_BYTES_MAX or size > INFLATED_BYTES_MAX or count >= RECORDS_MAX:
+            break
+        if told is not None and record.version > told and notices_of(record):
             break
         view.apply(record)
         news = news or record.type != "archived"
@@ -154,10 +168,10 @@ def _write_bundle(store: Store, account: str, stretch: _Stretch, place: str) -> 
     write_bundle(place, bundle.header, bundle.records, bundle.trailer, replace=True)
 
 
-def _record(store: Store, account: str, stretch: _Stretch, bundle: str) -> Record:
-    """Put the record that stands for a stretch at the end of the account's stream."""
-    views = Projections(store)
-    head, then = views.rebuild(account), views.as_of(account, position=stretch.position)
+def _record(store: Store, head: AccountView, stretch: _Stretch, bundle: str) -> Record:
+    """Put the record that stands for a stretch at the end of the stream, and into the view."""
+    account = head.account
+    then = Projections(store).rebuild(account, stretch.last)
     stimulus = Archived(
         at=max(SystemClock().now(), head.at),
         source="operator",
@@ -174,4 +188,6 @@ def _record(store: Store, account: str, stretch: _Stretch, bundle: str) -> Recor
         id=archive_id(store.log_id, account, stretch.last),
         body=encode({**decode(decided.body), "snapshot": snapshot_of(then)}),
     )
-    return store.append(account, [record], head.version)[0]
+    stored = store.append(account, [record], head.version)[0]
+    head.apply(stored, after)
+    return stored

@@ -37,7 +37,10 @@ store.close()
 
 
 def audit(quick: bool) -> list[Row]:
-    """Row 12: the chains of a whole log, beside reading the same rows and hashing them, no more."""
+    """Row 12: the chains of a whole log, beside reading the same rows and hashing them, no more.
+
+    Beside stands the whole of `linewarden verify` too, which compares every column with the bytes.
+    """
     records = 25_600 if quick else 256_000
     with tempfile.TemporaryDirectory() as place:
         path = Path(place) / "bench.db"
@@ -46,8 +49,8 @@ def audit(quick: bool) -> list[Row]:
         store.close()
         reader, bare = open_reader(path), sqlite3.connect(path)
 
-        def walk() -> None:
-            assert verify(reader, columns=False).ok
+        def walk(columns: bool) -> None:
+            assert verify(reader, columns=columns).ok
 
         def hash_all() -> None:
             query = "SELECT position, CAST(record AS BLOB), leaf, chain FROM records"
@@ -55,7 +58,10 @@ def audit(quick: bool) -> list[Row]:
                 sha256(b"\x00" + body).digest()
                 sha256(b"\x11" + chained + leaf).digest()
 
-        took = median_seconds({"ours": walk, "bare": hash_all}, 3 if quick else 7)
+        took = median_seconds(
+            {"ours": lambda: walk(False), "whole": lambda: walk(True), "bare": hash_all},
+            3 if quick else 7,
+        )
         bare.close()
         reader.close()
     ours = records / took["ours"]
@@ -64,7 +70,8 @@ def audit(quick: bool) -> list[Row]:
             12,
             "verify the chains of a log",
             rate(ours, 1),
-            f"bare read and both hashes {rate(records, took['bare'])}",
+            f"bare read and both hashes {rate(records, took['bare'])}, "
+            f"with the columns {rate(records, took['whole'])}",
             f"≥ {rate(AUDIT_RECORDS_A_SECOND_MIN, 1)}",
             ours >= AUDIT_RECORDS_A_SECOND_MIN,
         )

@@ -10,7 +10,7 @@ import tracemalloc
 from ..statemachine import stimuli as st
 from ..statemachine.account import Account
 from ..statemachine.decision import decide
-from ..statemachine.machine import Step, compiled_step, step
+from ..statemachine.machine import Lookup, compiled_step, step
 from .bench import Row, median_seconds
 
 T0 = 1_700_000_000_000_000_000
@@ -45,7 +45,7 @@ def decisions(quick: bool) -> list[Row]:
     row = day(1_000 if quick else 5_000)
     _, claimed = decide(Account(), st.Claimed(at=T0, controller="A", holder="h"))
 
-    def run(read: Step) -> None:
+    def run(read: Lookup) -> None:
         account = claimed
         for stimulus in row:
             _, account = decide(account, stimulus, read)

@@ -107,9 +107,10 @@ class _Line:
 
 
 def _life(name: str, count: int) -> Sequence[NewRecord]:
-    """A line that flaps: opened, proven, alive, closed by 408, dialed again.
+    """A line that flaps: opened, proven, alive, stable, closed by 408, dialed again.
 
-    Every third connection carries a reply.
+    Every third connection carries a reply. Without the stability the ladder would be used up soon,
+    and nearly all records would be ones that change nothing.
     """
     line = _Line()
     line.tell("claimed", controller="A", holder="gateway-1")
@@ -122,6 +123,7 @@ def _life(name: str, count: int) -> Sequence[NewRecord]:
         line.tell("identity_observed", forms=forms, **mine)
         line.tell("activity", 10, **mine)
         line.tell("activity", 50, **mine)
+        line.tell("timer_fired", timer="stability", controller="A", source="timer")
         if turn % 3 == 0:
             reply, chat = f"reply-{turn}", "chat_0123456789abcdef"
             line.tell("reply_submitted", reply=reply, chat=chat, captured_on="A", source="router")

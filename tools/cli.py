@@ -1,18 +1,19 @@
 """`linewarden`: the command line. Every command has examples and an exit code, most have `--json`.
 
-Exit codes: 0 all well; 1 something is not as it should be; 2 bad input, or a file that can't be
-read. A bad input's message says what, where and what to do. A command's module is imported when it
-is asked for: reading a log must not wait for what runs a gateway.
+Exit codes: 0 all well; 1 something is not as it should be; 2 bad input, a file that can't be read,
+or output that can't be written. A bad input's message says what, where and what to do. A command's
+module is imported when it is asked for: reading a log must not wait for what runs a gateway.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
 from ..statemachine.version import VERSION
-from .cli_shape import examples
+from .cli_shape import clear_end, examples
 
 HOMES = {
     "run": "cli_run",
@@ -51,6 +52,11 @@ HOMES = {
 
 class Commands(click.Group):
     """Finds its commands by `HOMES`."""
+
+    def main(self, *given: Any, **named: Any) -> Any:
+        """Run a command."""
+        with clear_end():
+            return super().main(*given, **named)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, as the help shows them."""

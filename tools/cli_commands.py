@@ -11,15 +11,11 @@ from typing import Any
 
 import click
 
-from ..eventstore import open_reader, open_store
-from ..eventstore.errors import StoreLocked
-from ..gateway.clock import SystemClock
-from ..gateway.commands import answer_of, command_of, hand_over
-from ..gateway.dice import Dice
-from ..gateway.service import Service
-from ..statemachine.errors import LinewardenError
-from . import reading
+from ..eventstore import open_reader
+from ..gateway.commands import command_of
+from . import reading, wording
 from .cli_shape import clear_errors, examples, file_option, json_option, print_json
+from .commanding import carry_out
 
 
 def request(path: str, account: str, stimulus: str, reason: str | None) -> dict[str, Any]:
@@ -27,39 +23,18 @@ def request(path: str, account: str, stimulus: str, reason: str | None) -> dict[
 
     Raises `LinewardenError` where there is no such log or account, or nobody who takes commands.
     """
-    command_of(account, stimulus, reason)
+    command = command_of(account, stimulus, reason)
     reader = open_reader(path)
     try:
         reading.status(reader, account)
     finally:
         reader.close()
-    answer = hand_over(path, account, stimulus, reason)
-    if answer is not None:
-        return {**answer, "running": True}
-    return {**_record(path, account, stimulus, reason), "running": False}
-
-
-def _record(path: str, account: str, stimulus: str, reason: str | None) -> dict[str, Any]:
-    """Decide and record here; what the decision asks for is left to the next run."""
-    fields = command_of(account, stimulus, reason).fields
-    try:
-        store = open_store(path, name="linewarden " + stimulus.removesuffix("_requested"))
-    except StoreLocked as error:
-        raise LinewardenError(
-            f"{error.message}, which takes no commands",
-            hint="if it has just started, try again; a gateway takes commands where it is opened "
-            "with commands=True, as `linewarden run` does",
-        ) from None
-    try:
-        service = Service(store, holder=None, clock=SystemClock(), dice=Dice())
-        return answer_of(service.feed(account, {"stimulus": stimulus, **fields}))
-    finally:
-        store.close()
+    return carry_out(path, command, stimulus.removesuffix("_requested"))
 
 
 def _show(answer: dict[str, Any]) -> None:
     click.echo(answer["explanation"])
-    state = (answer["state"] or "unclaimed").replace("_", "-")
+    state = wording.state(answer["state"])
     click.echo(f"{answer['account']}: {state} (position {answer['position']})")
     if answer["granted"] and not answer["running"]:
         click.echo("Nobody runs on this log now: it is recorded, and the next run takes it up.")

@@ -4,64 +4,70 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
+import time
 from collections import Counter
-from collections.abc import Callable
-from functools import wraps
+from contextlib import closing
 from typing import Any
 
 import click
 import msgspec
 
-from ..eventstore.bundle import Bundle, read_bundle, write_bundle
-from .cli_shape import clear_errors, examples, file_option, json_option, print_json
+from ..eventstore import Reader, open_reader
+from ..eventstore.anchor import Anchor
+from ..eventstore.anchors import anchors_path
+from ..eventstore.bundle_format import Bundle
+from ..eventstore.bundle_reading import read_bundle
+from ..eventstore.bundle_writing import write_bundle
+from ..projections.archived import beginning, bundle_of
+from ..statemachine.policy import NS
+from . import reading, tables, wording
+from .cli_shape import DEFAULT_FILE, clear_errors, examples, file_option, json_option, print_json
 from .incident import cut_from
-from .moments import clock, instant, span
+from .moments import clock, instant, moment, plain, span
+
+MARGIN_NS, MARGIN_MAX = 60 * NS, 100
+"""What `list` proposes to export with an incident: what was before it for so long (a connection
+that lasted it was stable, design §3.3), at least one record and at most so many."""
 
 PATH_MAX = 24
 """Changes of state that `inspect` shows; of more the first and the last ones."""
 
 
-def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What to open: a bundle, or a log with an account and a range (`incident.incident_of`).
-
-    The command is called with `source`, `account`, `start` and `end`.
-    """
-    for option in (
-        click.option("--to", "end", default=None, help="Of a log: up to this position or time."),
-        click.option("--from", "start", default=None, help="Of a log: from this position or time."),
-        click.option("--account", "-a", default=None, help="Of a log: this account."),
-        click.argument("source"),
-    ):
-        command = option(command)
-    return command
-
-
-def schema_errors(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A bundle from the future is no bad input: exit code 3."""
-
-    @wraps(command)
-    def wrapper(*given: Any, **named: Any) -> Any:
-        from ..eventstore.bundle import FutureSchema
-
-        try:
-            return command(*given, **named)
-        except FutureSchema as error:
-            click.echo(f"linewarden: {error.message}", err=True)
-            click.echo(f"  hint: {error.hint}", err=True)
-            sys.exit(3)
-
-    return clear_errors(wrapper)
-
-
 @click.group(
     epilog=examples(
+        "linewarden incident list",
         "linewarden incident export --account support --from 3h",
         "linewarden incident inspect support-1-131.incident.jsonl.gz",
     )
 )
 def incident() -> None:
-    """Cut an incident out of a log, to carry it away and replay it."""
+    """Find an incident, cut it out of a log, to carry it away and replay it."""
+
+
+@incident.command(
+    "list",
+    epilog=examples(
+        "linewarden incident list",
+        "linewarden incident list --account support --as-of 2026-11-21T06:00 --json",
+    ),
+)
+@file_option
+@click.option("--account", "-a", default=None, help="Only this account.")
+@click.option("--as-of", default=None, help="A position, a UTC time or 03:00, or 15m (ago).")
+@json_option
+@clear_errors
+def list_(path: str, account: str | None, as_of: str | None, as_json: bool) -> None:
+    """Conflict loops, flap storms, long gaps, refused replies and restart fights, to export."""
+    now = time.time_ns()
+    asked = moment(as_of, now) if as_of is not None else None
+    with closing(open_reader(path)) as reader:
+        rows = reading.incidents(reader, reading.seen_from(reader, asked, now), account, asked)
+        if as_json:
+            print_json(plain(rows))
+            return
+        click.echo(tables.incidents(rows))
+        if rows:
+            click.echo("\n" + _to_export(reader, path, max(rows, key=lambda row: row.started_at)))
 
 
 @incident.command(
@@ -73,7 +79,7 @@ def incident() -> None:
 )
 @file_option
 @click.option("--account", "-a", default=None, help="The account; the only one where left out.")
-@click.option("--from", "start", default=None, help="From this position or time on.")
+@click.option("--from", "start", default=None, help="From this position, time or 03:00 on.")
 @click.option("--to", "end", default=None, help="Up to this position or time.")
 @click.option(
     "--out", default=None, help="The new file; ACCOUNT-FROM-TO.incident.jsonl.gz where left out."
@@ -103,7 +109,14 @@ def export(
         print_json({"file": target, "bytes": size, **_summary(bundle)})
         return
     click.echo(f"wrote {target}: {_extent(bundle)}, {size:,} bytes")
+    if start is None and header.before.version:
+        click.echo(f"begins with version {header.first}: what was before it is archived in bundles")
     click.echo("tokens only: no JID, no number and no text of a message is in it")
+    anchor = bundle.trailer.anchor
+    if anchor is not None and len(anchor.heads) > 1:
+        click.echo(f"its anchor names all {len(anchor.heads)} accounts of the log")
+    if anchor is None and os.path.exists(anchors_path(path)):
+        click.echo("no anchor is in it: none is of its end yet, or it names too many accounts")
     click.echo(f"next: linewarden replay {shlex.quote(target)}")
 
 
@@ -123,7 +136,7 @@ def inspect(bundle: str, as_json: bool) -> None:
     if as_json:
         print_json({"file": bundle, "intact": True, **summary})
         return
-    header, trailer = opened.header, opened.trailer
+    header = opened.header
     first, last = opened.records[0], opened.records[-1]
     rows = [
         ("intact", f"{_extent(opened)}; every line fits the chain"),
@@ -136,12 +149,8 @@ def inspect(bundle: str, as_json: bool) -> None:
         ("states", " > ".join(summary["states"])),
         ("timers", _counts(summary["timers"]) or "none fired"),
         ("trailer", _trailer(opened)),
+        ("anchor", _anchor(opened.trailer.anchor)),
     ]
-    if trailer.anchor is None:
-        rows.append(("anchor", "none: only the log itself can say that it is this one's"))
-    else:
-        signed = "signed" if "signature" in trailer.anchor else "unsigned"
-        rows.append(("anchor", f"{signed}, of {len(trailer.anchor['heads'])} accounts of the log"))
     for name, text in rows:
         click.echo(f"{name:<9} {text}")
 
@@ -160,6 +169,27 @@ def _summary(bundle: Bundle) -> dict[str, Any]:
         "last": instant(records[-1].at),
         "trailer": msgspec.to_builtins(trailer),
     }
+
+
+def _to_export(reader: Reader, path: str, row: reading.IncidentRow) -> str:
+    """What to type next: the command that cuts an incident out, with a margin before it."""
+    gone = beginning(reader, row.account)
+    if row.last_position <= gone.position:
+        return f"next: look in the bundle {bundle_of(reader, row.account)}, or one before it"
+    words = ["linewarden", "incident", "export", "--account", row.account]
+    if path != DEFAULT_FILE:
+        words[3:3] = ["--file", path]
+    if row.first_position > gone.position:
+        after = max(gone.version, row.first_version - 1 - MARGIN_MAX)
+        first = row.first_position
+        for record in reader.read_stream(row.account, after, row.first_version - 1):
+            if record.version == row.first_version - 1 or record.at >= row.started_at - MARGIN_NS:
+                first = record.position
+                break
+        words += ["--from", str(first)]
+    name = f"{row.account}-{row.kind.replace('_', '-')}-{row.first_position}"
+    words += ["--to", str(row.last_position), "--out", name + ".incident.jsonl.gz"]
+    return "next: " + shlex.join(words)
 
 
 class _Timer(msgspec.Struct):
@@ -182,9 +212,9 @@ def _timers(bundle: Bundle) -> Counter[str]:
 def _states(bundle: Bundle) -> list[str]:
     """The states that the account went through, from the one before the first record on."""
     before = bundle.before.state
-    path = [before.printed if before is not None else "unclaimed"]
+    path = [wording.state(before)]
     for record in bundle.records:
-        state = record.state.replace("_", "-") if record.state is not None else "unclaimed"
+        state = wording.state(record.state)
         if state != path[-1]:
             path.append(state)
     if len(path) > PATH_MAX:
@@ -194,13 +224,20 @@ def _states(bundle: Bundle) -> list[str]:
 
 
 def _extent(bundle: Bundle) -> str:
-    header, count = bundle.header, len(bundle.records)
-    what = "1 record" if count == 1 else f"{count:,} records"
+    header, what = bundle.header, wording.count(len(bundle.records), "record")
     return f"{what} of {header.account}, versions {header.first} to {header.last}"
 
 
 def _counts(counts: dict[str, Any]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def _anchor(anchor: Anchor | None) -> str:
+    if anchor is None:
+        return "none: only the log, or its anchors file, can say that it is this one's"
+    by = "unsigned" if anchor.key is msgspec.UNSET else f"signed by {anchor.key[:12]}"
+    accounts = f"{len(anchor.heads)} accounts of the log"
+    return f"position {anchor.position}, {clock(anchor.at)} UTC, {by}, of {accounts}"
 
 
 def _trailer(bundle: Bundle) -> str:

@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
+from .cli_shape import clear_errors, examples, file_option, json_option, print_json
 
 if TYPE_CHECKING:
     from .erasing import Found
-
-_file_option = click.option(
-    "--file", "-f", "path", default=DEFAULT_FILE, show_default=True, help="The log."
-)
 
 
 @click.command(
@@ -33,7 +29,7 @@ _file_option = click.option(
     "--account", "-a", default=None, help="Only values that no other account holds as well."
 )
 @click.option("--dry-run", is_flag=True, help="Only say how much there is.")
-@_file_option
+@file_option
 @json_option
 @clear_errors
 def erase(
@@ -42,8 +38,8 @@ def erase(
     """Erase a person: every form and chat of theirs leaves the vault and the files.
 
     Records keep their tokens, which lead to nobody any more, so every chain stays valid. Exit code
-    0 where nothing is left, 1 where a trace remains for now, another account holds values too, or
-    older records are in archives, where a further form of the person may be named.
+    0 where nothing is left, 1 where a trace remains for now, the person was seen again meanwhile,
+    or another account holds values too.
     """
     from . import erasing
 
@@ -51,7 +47,7 @@ def erase(
     asked = subject if subject is not None else click.prompt("Subject", hide_input=True, err=True)
     found = erasing.find(path, asked, account)
     running = False if dry_run else erasing.erase(path, found)
-    left = [] if dry_run else erasing.traces(path, found.values)
+    left, again = ([], False) if dry_run else erasing.traces(path, found.values)
     if as_json:
         print_json(
             {
@@ -61,17 +57,17 @@ def erase(
                 "chats": found.chats,
                 "records": found.records,
                 "kept": found.kept,
-                "archived": list(found.archived),
                 "running": running,
                 "traces": left,
+                "seen_again": again,
             }
         )
     else:
-        _show_erased(found, dry_run, left)
-    sys.exit(1 if left or ((found.kept or found.archived) and not dry_run) else 0)
+        _show_erased(found, dry_run, left, again)
+    sys.exit(1 if left or again or (found.kept and not dry_run) else 0)
 
 
-def _show_erased(found: Found, dry_run: bool, left: list[str]) -> None:
+def _show_erased(found: Found, dry_run: bool, left: list[str], again: bool) -> None:
     count = f"{found.identities} forms of an identity and {found.chats} chats"
     names = ", ".join(sorted(found.held))
     if not found.held:
@@ -82,11 +78,9 @@ def _show_erased(found: Found, dry_run: bool, left: list[str]) -> None:
         click.echo(f"Erased {count}; recorded with {names}. The records keep their tokens.")
     if found.kept:
         click.echo(f"{found.kept} values stay: other accounts hold them too (leave out --account).")
-    if found.archived:
-        click.echo(
-            f"Records of {', '.join(found.archived)} are in archives, which were not read: a form "
-            "that only they tie to this person stays. Erase the person's other forms too."
-        )
+    if again:
+        click.echo("The person was seen again since, under new tokens, as a stranger is.")
+        click.echo("  hint: run the command again once the gateway does not see them any more")
     if left:
         click.echo(f"A trace still stands in {', '.join(left)}: somebody is reading the log.")
         click.echo("  hint: it goes with the next commits; run the command again to see")
@@ -99,11 +93,13 @@ def _show_erased(found: Found, dry_run: bool, left: list[str]) -> None:
     )
 )
 @click.option(
-    "--before", required=True, help="A UTC time, 90d for 90 days ago, or a position of the log."
+    "--before",
+    required=True,
+    help="A UTC time or 03:00, 90d for 90 days ago, or a position of the log.",
 )
 @click.option("--to", "folder", required=True, help="The folder for the bundles.")
 @click.option("--account", "-a", default=None, help="Only this account.")
-@_file_option
+@file_option
 @json_option
 @clear_errors
 def archive(before: str, folder: str, account: str | None, path: str, as_json: bool) -> None:

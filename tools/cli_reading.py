@@ -18,7 +18,7 @@ from .moments import Moment, moment, plain
 
 account_option = click.option("--account", "-a", default=None, help="Only this account.")
 as_of_option = click.option(
-    "--as-of", default=None, help="A position, a UTC time, or 15m for 15 minutes ago."
+    "--as-of", default=None, help="A position, a UTC time or 03:00, or 15m for 15 minutes ago."
 )
 
 
@@ -33,17 +33,6 @@ def _open(path: str) -> Iterator[Reader]:
 
 def _now() -> int:
     return SystemClock().now()
-
-
-def _seen_from(reader: Reader, asked: Moment | None) -> int:
-    """The now (UTC ns) of an answer: that of the moment asked for, so that ages are of then."""
-    if asked is None:
-        return _now()
-    if asked.at is not None:
-        return asked.at
-    position = asked.position or 0
-    record = next(iter(reader.read_all(max(0, position - 1), position)), None)
-    return record.at if record is not None else _now()
 
 
 def _moment(text: str | None) -> Moment | None:
@@ -74,7 +63,7 @@ def status(path: str, account: str | None, as_of: str | None, as_json: bool) -> 
     asked = _moment(as_of)
     with _open(path) as reader:
         found = reading.status(reader, account, asked)
-        now = _seen_from(reader, asked)
+        now = reading.seen_from(reader, asked, _now())
     _show(found, as_json, lambda rows: tables.status(rows, now))
     if found and asked is None and not is_owned(path):
         click.echo("No service runs on this log: this is what was known last.", err=as_json)
@@ -89,7 +78,7 @@ def status(path: str, account: str | None, as_of: str | None, as_json: bool) -> 
 )
 @file_option
 @account_option
-@click.option("--from", "start", default=None, help="From this position or time on.")
+@click.option("--from", "start", default=None, help="From this position, time or 15m ago on.")
 @click.option("--to", "end", default=None, help="Up to this position or time.")
 @click.option(
     "--limit",
@@ -156,7 +145,7 @@ def gaps(path: str, account: str | None, as_of: str | None, as_json: bool) -> No
     """The intervals without a live controller, and what may have been missed in them."""
     asked = _moment(as_of)
     with _open(path) as reader:
-        now = _seen_from(reader, asked)
+        now = reading.seen_from(reader, asked, _now())
         found = reading.gaps(reader, now, account, asked)
     _show(found, as_json, lambda rows: tables.gaps(rows, now))
 
@@ -197,5 +186,5 @@ def replies(
     asked = _moment(as_of)
     with _open(path) as reader:
         found = reading.replies(reader, account, outcome=outcome, moment=asked, limit=limit)
-        now = _seen_from(reader, asked)
+        now = reading.seen_from(reader, asked, _now())
     _show(found, as_json, lambda rows: tables.replies(rows, now))

@@ -11,26 +11,23 @@ import click
 import msgspec
 
 from ..eventstore import Reader, open_reader
-from ..eventstore.anchors import Anchor, anchors_path, read_anchors
+from ..eventstore.anchor import Anchor
+from ..eventstore.anchors import anchors_path, read_anchors
+from ..eventstore.bundle_format import FutureSchema
 from ..eventstore.errors import Corrupt
+from ..eventstore.kind import kind_of
 from ..eventstore.report import Report
 from ..statemachine.errors import InputError
 from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
 from .moments import clock
 
 UNANCHORED = 3
-_GZIP = b"\x1f\x8b"
 
 
 class Verified(Report, frozen=True):
-    """A report, with what was asked for beside.
-
-    `stale` are accounts whose checkpoint is wrong; `proven` counts archived records whose bundles
-    were read.
-    """
+    """A report, with the accounts whose checkpoint is wrong, where that was asked for."""
 
     stale: list[str] | None = None
-    proven: int | None = None
 
 
 @click.command(
@@ -41,7 +38,11 @@ class Verified(Report, frozen=True):
     )
 )
 @click.argument("source", required=False)
-@click.option("--file", "-f", "log", default=None, help=f"The log.  [default: {DEFAULT_FILE}]")
+@click.option(
+    *("--file", "-f", "log"),
+    default=None,
+    help=f"The log; else LINEWARDEN_LOG.  [default: {DEFAULT_FILE}]",
+)
 @click.option("--bundle", default=None, help="A bundle instead of a log.")
 @click.option("--require-anchor", is_flag=True, help="Exit code 3 where no anchor vouches for it.")
 @click.option("--anchors", multiple=True, help="Compare with this copy of anchors too.")
@@ -74,7 +75,10 @@ def verify(
                 "A bundle has no projections and no archives",
                 hint="leave out --projections and --archives",
             )
-        found = _verify_bundle(path, anchors, keys)
+        try:
+            found = _verify_bundle(path, anchors, keys)
+        except FutureSchema as error:  # it can't be read; exit code 3 would say that it is intact
+            raise InputError(error.message, hint=error.hint) from None
     else:
         found = _verify_log(path, anchors, keys, projections, archives)
     if as_json:
@@ -107,10 +111,11 @@ def _named(source: str | None, log: str | None, bundle: str | None) -> tuple[str
     named = [path for path in (source, log, bundle) if path is not None]
     if len(named) > 1:
         raise InputError("Verify takes one log or one bundle", hint="name one of them only")
-    if source is not None and os.path.isfile(source):
-        with open(source, "rb") as file:
-            return source, file.read(len(_GZIP)) == _GZIP
-    return (named or [DEFAULT_FILE])[0], bundle is not None
+    if source is not None:
+        return source, kind_of(source) == "bundle"
+    if bundle is not None:
+        return bundle, True
+    return log or os.environ.get("LINEWARDEN_LOG") or DEFAULT_FILE, False
 
 
 def _keys(words: Sequence[str]) -> list[str]:
@@ -139,30 +144,19 @@ def _verify_log(
         files = [read_anchors(copy, reader.log_id.hex(), keys=keys) for copy in copies]
         if os.path.exists(own):
             files.append(read_anchors(own, reader.log_id.hex(), keys=keys, copy=False))
-        found = _verified(walk(reader, anchors=_merged(files)))
+        found = _verified(walk(reader, anchors=_merged(files), archives=archives))
         if found.ok and projections:
             stale = list(_stale(reader))
             reason = "the checkpoint of an account is not what its records make" if stale else None
             found = msgspec.structs.replace(found, ok=not stale, reason=reason, stale=stale)
-        if found.ok and archives is not None:
-            found = _with_archives(reader, found, archives)
         return found
     finally:
         reader.close()
 
 
-def _with_archives(reader: Reader, found: Verified, folder: str) -> Verified:
-    from ..eventstore.archive import audit_archives
-    from ..eventstore.bundle import BadBundle
-
-    try:
-        return msgspec.structs.replace(found, proven=audit_archives(reader, folder))
-    except (BadBundle, Corrupt) as error:
-        return msgspec.structs.replace(found, ok=False, reason=error.message)
-
-
 def _verify_bundle(path: str, copies: Sequence[str], keys: Sequence[str]) -> Verified:
-    from ..eventstore.bundle import BadBundle, Reading
+    from ..eventstore.bundle_format import BadBundle
+    from ..eventstore.bundle_reading import Reading
     from ..eventstore.verify_bundle import verify_bundle
 
     try:
@@ -185,16 +179,13 @@ def _merged(files: list[Iterator[Anchor]]) -> Iterator[Anchor]:
 
 def _stale(reader: Reader) -> Iterator[str]:
     """The accounts whose view, as a start would load it, is not what all their records make."""
-    from ..projections.archived import beginning
     from ..projections.projections import Projections
 
     for name in reader.streams():
-        loaded = Projections(reader).account(name)
-        if loaded is not None:
-            fresh = beginning(reader, name)
-            fresh.fold(reader.read_stream(name, fresh.version, loaded.version))
-            if fresh != loaded:
-                yield name
+        views = Projections(reader)
+        loaded = views.account(name)
+        if loaded is not None and views.rebuild(name, loaded.version) != loaded:
+            yield name
 
 
 def _tell(found: Verified, is_bundle: bool, asked: bool) -> None:
@@ -217,7 +208,7 @@ def _tell(found: Verified, is_bundle: bool, asked: bool) -> None:
         click.echo(f"intact: {found.records} records in {found.streams} streams")
         if found.stale is not None:
             click.echo("projections: every checkpoint is what a rebuild makes")
-        if found.proven is not None:
+        if found.proven:
             click.echo(f"archived: {found.proven} records, proven by their bundles")
         elif found.archived:
             click.echo(

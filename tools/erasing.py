@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
 
 import msgspec
 
-from ..eventstore import Reader, VaultEntry, decode, open_reader, open_store
-from ..eventstore.errors import StoreLocked
-from ..gateway.clock import SystemClock
-from ..gateway.commands import erasure_of, hand_over_erasure
-from ..gateway.dice import Dice
-from ..gateway.receipt import Decided
-from ..gateway.service import Service
-from ..statemachine.errors import InputError, LinewardenError
+from ..eventstore import Reader, VaultEntry, open_reader
+from ..eventstore.links import links_of
+from ..gateway.commands import Erasure
+from ..statemachine.errors import InputError
 from ..statemachine.identity import IdentityError, normalise
+from .commanding import carry_out
 
 _TOKEN = re.compile(rb'"((?:idn|chat)_[0-9a-f]+)"')
 _CHUNK = 1 << 20
@@ -30,8 +26,7 @@ _SERVERS = {"pn": "s.whatsapp.net", "lid": "lid"}
 class Found(msgspec.Struct, frozen=True):
     """What a log holds of a person: tokens by account, and how many values of each kind there are.
 
-    `kept` counts values that stay, because other accounts than the one that was named hold them;
-    `archived` are accounts with records in archives, whose links are known by a snapshot only.
+    `kept` counts values that stay, because other accounts than the one that was named hold them.
     `values` are what must leave no trace; nothing prints them.
     """
 
@@ -41,7 +36,6 @@ class Found(msgspec.Struct, frozen=True):
     records: int
     kept: int
     values: frozenset[bytes]
-    archived: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Found({self.identities} identities, {self.chats} chats)"
@@ -59,9 +53,7 @@ def find(path: str, subject: str, account: str | None = None) -> Found:
                 "The log has no account of this name", hint="`linewarden status` lists all"
             )
         entries = _entries(reader, wanted | _linked(reader, wanted))
-        found = _held(reader, entries, account, _plain_forms(wanted))
-        archived = tuple(name for name in reader.streams() if reader.archived(name) is not None)
-        return msgspec.structs.replace(found, archived=archived)
+        return _held(reader, entries, account, _plain_forms(wanted))
     finally:
         reader.close()
 
@@ -97,9 +89,8 @@ def _linked(reader: Reader, wanted: frozenset[tuple[str, str]]) -> frozenset[tup
     own = {token for token, entry in _entries(reader, wanted).items() if entry.kind == "identity"}
     newest: dict[str, str] = {}
     numbers: dict[str, set[str]] = {}
-    for pn, lid, stale in _links(reader):
-        if not stale or pn not in newest:
-            newest[pn] = lid
+    for pn, lid in _by_age(reader):
+        newest[pn] = lid
         numbers.setdefault(lid, set()).add(pn)
     lids = {newest.get(token, token) for token in own}
     tokens = lids | {pn for lid in lids for pn in numbers.get(lid, ())}
@@ -108,38 +99,13 @@ def _linked(reader: Reader, wanted: frozenset[tuple[str, str]]) -> frozenset[tup
     )
 
 
-def _links(reader: Reader) -> Iterator[tuple[str, str, bool]]:
-    """Tokens of a number and a LID that belong together, by position.
-
-    Those that an archived stretch left are `stale`: newer ones may stand before them.
-    """
-    for record in reader.read_all():
-        if record.type == "identity_linked":
-            linked = decode(record.body)["stimulus"]
-            yield linked["pn"], linked["lid"], False
-        elif record.type == "identity_observed":
-            forms = decode(record.body)["stimulus"]["forms"]
-            if {"pn", "lid"} <= set(forms):
-                yield forms["pn"], forms["lid"], False
-        elif record.type == "archived":
-            yield from _archived_links(reader, decode(record.body).get("snapshot"))
-
-
-def _archived_links(reader: Reader, snapshot: object) -> Iterator[tuple[str, str, bool]]:
-    pending = [snapshot]
-    for value in pending:
-        if not isinstance(value, dict):
-            continue
-        pending += value.values()
-        pn, lid = value.get("pn"), value.get("lid")
-        if isinstance(pn, str) and isinstance(lid, str):
-            yield pn, lid, True
-        links = value.get("links")
-        if isinstance(links, dict):
-            known = reader.vault_entries(links)  # the map leads both ways: only values tell which
-            for one, other in links.items():
-                if one in known and not known[one].value.endswith("@lid"):
-                    yield one, other, True
+def _by_age(reader: Reader) -> list[tuple[str, str]]:
+    """Tokens of a number and a LID that records tied together, the newest last."""
+    links = links_of(reader.read_all())
+    # Read after the log: what an archive takes out of it meanwhile is there by then.
+    for link, position in reader.archived_links().items():
+        links[link] = max(position, links.get(link, 0))
+    return sorted(links, key=links.__getitem__)
 
 
 def _held(
@@ -206,53 +172,61 @@ def erase(path: str, found: Found) -> bool:
     """
     if not found.held:
         return False
-    if hand_over_erasure(path, found.held) is not None:
-        return True
-    try:
-        store = open_store(path, name="linewarden erase")
-    except StoreLocked as error:
-        raise LinewardenError(
-            f"{error.message}, which takes no commands",
-            hint="stop it first, or open it with commands=True, as `linewarden run` does",
-        ) from None
-    try:
-        service = Service(store, holder=None, clock=SystemClock(), dice=Dice())
-        answers: list[Decided | Exception] = []
-        for account, tokens in found.held.items():
-            fields = {"at": service.now(), "stimulus": "subject_erased", **erasure_of(tokens)}
-            service.observe(account, service.admit(service.check(account, fields)), answers.append)
-        service.flush()
-    finally:
-        store.close()
-    for answer in answers:
-        if isinstance(answer, Exception):
-            raise answer
-    return False
+    running: bool = carry_out(path, Erasure(found.held), "erase")["running"]
+    return running
 
 
-def traces(path: str, values: frozenset[bytes]) -> list[str]:
-    """The files of a log, by name, in which one of the values still stands."""
-    if not values:
-        return []
-    pattern = re.compile(b"|".join(map(re.escape, sorted(values))))
-    overlap = max(map(len, values)) - 1
+def traces(path: str, values: frozenset[bytes]) -> tuple[list[str], bool]:
+    """The files of a log, by name, in which an erased value still stands, and whether one is back.
+
+    A value is back where it was seen again since: the vault has it anew, under another token, and
+    so do the files.
+    """
     place = os.path.realpath(path)
     folder, name = os.path.split(place)
-    found = []
+    left = {}
     for file in [name + suffix for suffix in ("", "-wal", "-shm", "-journal", ".anchors")]:
         beside = os.path.join(folder, file)
-        if not os.path.isfile(beside):
-            continue
-        if _stands_in(beside, pattern.search, overlap):
-            found.append(file)
+        if os.path.isfile(beside):
+            left[file] = _standing(beside, values)
+    found = frozenset[bytes]().union(*left.values())
+    back = found & _in_vault(path) if found else found
+    return [file for file, some in left.items() if some - back], bool(back)
+
+
+def _in_vault(path: str) -> frozenset[bytes]:
+    reader = open_reader(path)
+    try:
+        return frozenset(entry.value.encode() for entry in reader.vault())
+    finally:
+        reader.close()
+
+
+def _standing(path: str, values: frozenset[bytes]) -> set[bytes]:
+    """Which of the values a file holds; one that is only the end of a longer number is not it.
+
+    There may be thousands, so what is looked for is their few different ends, such as `@lid`.
+    """
+    lengths: dict[bytes, set[int]] = {}
+    for value in values:
+        lengths.setdefault(_end(value), set()).add(len(value))
+    pattern = re.compile(b"|".join(map(re.escape, sorted(lengths, key=len, reverse=True))))
+    longest = max(map(len, values), default=0)
+    found: set[bytes] = set()
+    with open(path, "rb") as file:
+        read = b"\0"
+        while values and (chunk := file.read(_CHUNK)):
+            read += chunk
+            for match in pattern.finditer(read):
+                for length in lengths[match.group()]:
+                    start = match.end() - length
+                    value = read[max(start, 0) : match.end()]
+                    if value in values and start > 0 and not read[start - 1 : start].isdigit():
+                        found.add(value)
+            read = read[-longest:]
     return found
 
 
-def _stands_in(path: str, search: Callable[[bytes], object], overlap: int) -> bool:
-    rest = b""
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            if search(rest + chunk):
-                return True
-            rest = (rest + chunk)[-overlap:] if overlap else b""
-    return False
+def _end(value: bytes) -> bytes:
+    _, at, server = value.rpartition(b"@")
+    return at + server

@@ -1,25 +1,36 @@
-"""Incidents: cut out of a log, opened straight from it or from a bundle, made from a scenario."""
+"""Incidents: cut out of a log, opened straight from it or from a bundle."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from itertools import islice
 
 import msgspec
 
-from ..eventstore import Reader, Record, chain, open_reader
+from ..eventstore import Reader, Record, chain, codec, open_reader
+from ..eventstore.anchor import Anchor, Point
 from ..eventstore.anchors import anchors_path, read_anchors
-from ..eventstore.bundle import Bundle, Header, Point, Trailer, read_bundle, table_hash
-from ..eventstore.bundle_format import ONWARD_MAX, RECORDS_MAX
-from ..projections.projections import Projections, version_at
+from ..eventstore.bundle_format import (
+    LINE_BYTES_MAX,
+    ONWARD_MAX,
+    RECORDS_MAX,
+    Bundle,
+    Header,
+    Trailer,
+    plain_line,
+    table_hash,
+)
+from ..eventstore.bundle_reading import read_bundle
+from ..eventstore.kind import kind_of
+from ..projections.archived import beginning, check_start
+from ..projections.projections import version_at
+from ..projections.view import AccountView
 from ..projections.why import NothingKnown
 from ..statemachine.errors import InputError, LinewardenError
 from ..statemachine.version import SCHEMA, VERSION
 from .moments import Moment, moment
-
-_SQLITE = b"SQLite format 3\0"
 
 
 def incident_of(
@@ -33,7 +44,7 @@ def incident_of(
     `start` and `end` are moments as an operator writes them (`moments.moment`), both inclusive;
     a bundle is taken whole. The account need not be named where there is one only.
     """
-    if _is_log(source):
+    if kind_of(source) == "log":
         return cut_from(source, account, start, end)
     if start is not None or end is not None:
         raise InputError(
@@ -77,12 +88,13 @@ def cut(
     start: Moment = Moment(),  # noqa: B008 - a named tuple, which nobody can change
     end: Moment = Moment(),  # noqa: B008 - a named tuple, which nobody can change
     at: int,
-    anchors: Iterable[dict[str, Any]] = (),
+    anchors: Iterable[Anchor] = (),
 ) -> Bundle:
     """Cut a range out of an account's stream; `at` (UTC ns) is when.
 
-    Of `anchors`, in their order, the first that covers the range goes with it. Raises `InputError`
-    where the account has no record in the range, or too many.
+    Of `anchors`, in their order, the first that covers the range goes with it. Without a start it
+    begins with the first record that the log still has. Raises `InputError` where the account has
+    no record in the range, or too many, and `BeforeTheArchive` where some are archived.
     """
     account = account if account is not None else _only(reader)
     if not reader.head(account).version:
@@ -90,76 +102,39 @@ def cut(
             "The log has no account of this name", hint="`linewarden status` lists all accounts"
         )
     last = version_at(reader, account, position=end.position, at=end.at)
-    first = _first(reader, account, start, last)
-    if first is None:
+    check_start(reader, account, position=start.position, at=start.at)
+    if last == beginning(reader, account).version:
+        check_start(reader, account, position=0)  # it ends before what is left
+    if start.at is not None and end.at is not None and end.at < start.at:
+        raise InputError(
+            "The range ends before it begins",
+            hint="a time without a day is the last one that was: say the day too",
+        )
+    before, records = _read(reader, account, start, last)
+    if not records:
         raise InputError(
             f"{account} has no record in this range",
             hint=f"`linewarden timeline --account {account}` shows what there is, and when",
         )
-    if last - first.version >= RECORDS_MAX:
+    if len(records) > RECORDS_MAX:
         raise InputError(
             f"The range holds more than {RECORDS_MAX} records", hint="choose a shorter one"
         )
-    records = list(reader.read_stream(account, first.version - 1, last))
-    before = Projections(reader).as_of(account, position=first.position - 1)
-    snapshot = msgspec.to_builtins(before.machine)
     chained = before.chain or chain.genesis(reader.log_id, account)
     header = Header(
         log=reader.log_id.hex(),
         account=account,
-        first=first.version,
+        first=records[0].version,
         last=last,
         before=Point(before.version, chained.hex()),
-        snapshot=snapshot,
-        policy=snapshot.get("overrides", {}),
+        snapshot=codec.in_order(before.machine),
+        policy=before.machine.overrides or {},
         build=VERSION,
         schema=SCHEMA,
         table=table_hash(),
         at=at,
     )
-    onward, anchor = _onward(reader, header, anchors)
-    head = Point(last, records[-1].chain.hex())
-    return Bundle(header, records, Trailer(len(records), head, onward, anchor))
-
-
-def bundles_of_scenario(path: str | os.PathLike[str]) -> list[Bundle]:
-    """Play a scenario through the real service; the whole bundle of each account, by first record.
-
-    It plays on a virtual clock, so they are exported at the virtual instant at which it ends.
-    """
-    # What plays it can perform effects: a process that replays must be able to do without.
-    from .scenario_file import read_scenario
-    from .scenario_run import Run
-
-    scenario = read_scenario(path)
-    run = Run(scenario)
-    try:
-        for line in scenario.lines:
-            run.play(line)
-        run.advance(scenario.until)
-        store, at = run.service.store, run.clock.now()
-        return [cut(store, account, at=at) for account in store.streams()]
-    finally:
-        run.close()
-
-
-def bundle_of_scenario(path: str | os.PathLike[str], account: str | None = None) -> Bundle:
-    """The bundle of one account of a scenario, of its first where none is named."""
-    for bundle in bundles_of_scenario(path):
-        if account in (None, bundle.header.account):
-            return bundle
-    raise InputError("The scenario has no account of this name", hint="leave it out for the first")
-
-
-def _is_log(source: str | os.PathLike[str]) -> bool:
-    # A pipe is never opened here: it could hold us up for ever.
-    if not os.path.isfile(source):
-        return False
-    try:
-        with open(source, "rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
-    except OSError:
-        return False
+    return Bundle(header, records, _trailer(reader, header, records, anchors))
 
 
 def _only(reader: Reader) -> str:
@@ -171,23 +146,28 @@ def _only(reader: Reader) -> str:
     )
 
 
-def _onward(
-    reader: Reader, header: Header, anchors: Iterable[dict[str, Any]]
-) -> tuple[list[str], dict[str, Any] | None]:
-    """The leaves that lead from a range to the first anchor that covers it, and that anchor."""
+def _trailer(
+    reader: Reader, header: Header, records: list[Record], anchors: Iterable[Anchor]
+) -> Trailer:
+    """The trailer of a range: with the leaves to the first anchor that covers it, and that anchor.
+
+    It has all heads of the log: where they don't fit into a line, the leaves go alone.
+    """
+    account, last = header.account, header.last
+    trailer = Trailer(len(records), Point(last, records[-1].chain.hex()))
     for anchor in anchors:
-        head = anchor["heads"].get(header.account)
-        if anchor["log"] == header.log and head is not None and head["version"] >= header.last:
-            if head["version"] - header.last > ONWARD_MAX:
+        head = anchor.heads.get(account)
+        if anchor.log == header.log and head is not None and head.version >= last:
+            if head.version - last > ONWARD_MAX:
                 break
-            after = reader.read_stream(header.account, header.last, head["version"])
-            return [record.leaf.hex() for record in after], anchor
-    return [], None
+            onward = [one.leaf.hex() for one in reader.read_stream(account, last, head.version)]
+            trailer = msgspec.structs.replace(trailer, onward=onward)
+            whole = msgspec.structs.replace(trailer, anchor=anchor)
+            return whole if len(plain_line(whole)) <= LINE_BYTES_MAX else trailer
+    return trailer
 
 
-def _anchors(
-    path: str | os.PathLike[str], reader: Reader, account: str | None
-) -> Iterator[dict[str, Any]]:
+def _anchors(path: str | os.PathLike[str], reader: Reader, account: str | None) -> Iterator[Anchor]:
     """The anchors beside a log, up to the first that does not fit: `verify` tells of that one.
 
     An incident can be cut out of a log that was tampered with all the same.
@@ -196,21 +176,37 @@ def _anchors(
     if not os.path.exists(own):
         return
     account = account if account is not None else _only(reader)
+    gone = beginning(reader, account).version
     try:
         for anchor in read_anchors(own, reader.log_id.hex(), copy=False):
             head = anchor.heads.get(account)
-            if head is not None:
+            if head is not None and head.version > gone:
                 anchored = next(reader.read_stream(account, head.version - 1, head.version), None)
                 if anchored is None or anchored.chain.hex() != head.chain:
                     return
-                yield msgspec.to_builtins(anchor)
+                yield anchor
     except LinewardenError:
         return
 
 
-def _first(reader: Reader, account: str, start: Moment, last: int) -> Record | None:
-    """The first record of an account from a moment on, up to its version `last`."""
-    for record in reader.read_stream(account, 0, last):
-        if record.position >= (start.position or 0) and record.at >= (start.at or 0):
-            return record
-    return None
+def _read(
+    reader: Reader, account: str, start: Moment, last: int
+) -> tuple[AccountView, list[Record]]:
+    """The records of an account from a moment on, up to its version `last`, and the view before.
+
+    Of more records than a bundle may hold one more than that.
+    """
+    view = beginning(reader, account)
+    stream = reader.read_stream(account, view.version, last)
+    records: list[Record] = []
+
+    def earlier() -> Iterator[Record]:
+        for record in stream:
+            if record.position >= (start.position or 0) and record.at >= (start.at or 0):
+                records.append(record)
+                return
+            yield record
+
+    view.fold(earlier())
+    records += islice(stream, RECORDS_MAX)
+    return view, records

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,9 +16,13 @@ import msgspec
 from ..statemachine.errors import InputError
 from ..statemachine.policy import NS
 
-_UNITS_S = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
-_AGO = re.compile(r"-?\s*(\d{1,9})\s*([a-z]+)(?:\s+ago)?")
-_INSTANT = re.compile(r"at|since|due|proven_at|gap_since|hold_until|\w+_at|uncertain_\w+")
+_DAY_S = 86_400
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": _DAY_S * 1_000}
+_SPAN = re.compile(r"([+-]?)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|min|m|h|d)(\s+ago)?", re.ASCII)
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+_INSTANT = re.compile(
+    r"at|due|since|until|proof|late_opening|\w+_(at|since|until)|uncertain_\w+", re.ASCII
+)
 
 
 class Moment(NamedTuple):
@@ -28,22 +33,29 @@ class Moment(NamedTuple):
 
 
 def moment(text: str, now: int) -> Moment:
-    """A moment as an operator writes it: `1234`, `2026-11-21T02:56`, `15m` (ago); UTC.
+    """A moment as an operator writes it: `1234`, `2026-11-21T02:56`, `03:00`, `15m` (ago); UTC.
 
-    `now` is UTC ns. Raises `InputError`.
+    `now` is UTC ns. A bare time of the clock is the last one that was: at most a day ago. Raises
+    `InputError`.
     """
     bare = text.strip().lower()
     if bare.isascii() and bare.isdigit() and len(bare) <= 18:
         return Moment(position=int(bare))
-    ago = _AGO.fullmatch(bare)
-    if ago is not None and ago[2] in _UNITS_S:
-        return Moment(at=now - int(ago[1]) * _UNITS_S[ago[2]] * NS)
+    ago = _SPAN.fullmatch(bare)
+    if ago is not None and ago[1] != "+":
+        return Moment(at=now - abs(_ns(ago)))
+    said = _CLOCK.fullmatch(bare)
+    if said is not None:
+        hour, minute, second = (int(part or 0) for part in said.groups())
+        passed = (now // NS - hour * 3_600 - minute * 60 - second) % _DAY_S
+        return Moment(at=(now // NS - passed) * NS)
     try:
         time = datetime.fromisoformat(text.strip())
     except ValueError:
         raise InputError(
             f"{text[:40]!r} is neither a position nor a time",
-            hint="a position such as 1234, a time such as 2026-11-21T02:56:00, or 15m (ago)",
+            hint="a position such as 1234, a UTC time such as 2026-11-21T02:56:00 or 03:00 "
+            "(the last one that was), or 15m (ago)",
         ) from None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
     seconds = int(time.replace(microsecond=0).timestamp())
@@ -62,9 +74,17 @@ def _plain(value: Any, name: str = "") -> Any:
         if name == "next_timer":
             return {"timer": value[0], "due": instant(value[1])}
         return [_plain(inner) for inner in value]
-    if type(value) is int and value and _INSTANT.fullmatch(name):
+    if value and is_instant(name, value):
         return instant(value)
     return value
+
+
+def is_instant(path: str, value: Any) -> bool:
+    """Whether a value is an instant, by the name of its field, the last of its path.
+
+    A timer that is unset, and so null, is none.
+    """
+    return type(value) is int and _INSTANT.fullmatch(path.rpartition(".")[2]) is not None
 
 
 def instant(at: int) -> str:
@@ -94,6 +114,22 @@ def span(ns: int) -> str:
     if whole >= 60:
         return f"{whole // 60} min" + (f" {whole % 60} s" if whole % 60 else "")
     return f"{whole} s"
+
+
+def span_of(text: str) -> int:
+    """A span in ns as an operator writes it: `30s`, `-2s`, `1.5h`, `250ms`.
+
+    Raises `InputError`.
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None or found[4]:
+        raise InputError("that is no span of time", hint="for example +30s, -2s, 5m, 250ms")
+    return _ns(found)
+
+
+def _ns(found: re.Match[str]) -> int:
+    ns = int(Fraction(found[2]) * _UNITS_MS[found[3]] * (NS // 1_000))
+    return -ns if found[1] == "-" else ns
 
 
 def relative(at: int, now: int) -> str:

@@ -12,7 +12,9 @@ from collections.abc import Iterator
 import msgspec
 
 from ..eventstore import Reader
+from ..projections.archived import check_start
 from ..projections.gaps import Gap
+from ..projections.incidents import Incident
 from ..projections.projections import Projections
 from ..projections.replies import ReplyView
 from ..projections.timeline import Entry
@@ -22,6 +24,7 @@ from ..projections.why import Answer, NothingKnown
 from ..projections.why import why as answer_of
 from ..statemachine.errors import InputError
 from ..statemachine.policy import NS
+from . import wording
 from .moments import Moment
 
 
@@ -64,6 +67,14 @@ class GapRow(Gap, kw_only=True, omit_defaults=False):
     seconds: float
 
 
+class IncidentRow(Incident, kw_only=True, omit_defaults=False):
+    """An incident and whose it is; `seconds` of an open gap (`ended_at` null) count up to now."""
+
+    account: str
+    ongoing: bool
+    seconds: float
+
+
 class ReplyRow(ReplyView, kw_only=True, omit_defaults=False):
     """A reply, its id, and whose it is."""
 
@@ -86,10 +97,15 @@ def timeline(
     end: Moment | None = None,
     limit: int | None = None,
 ) -> list[Entry]:
-    """The records of one account, or of all, between two moments; of more than `limit` the last."""
+    """The records of one account, or of all, between two moments; of more than `limit` the last.
+
+    Raises `BeforeTheArchive` where it would begin before what the log has of one of them.
+    """
     if account is not None:
         _known(reader, account)
     start, end = start or Moment(), end or Moment()
+    for name in reader.streams() if account is None else [account]:
+        check_start(reader, name, position=start.position, at=start.at)
     found = entries_of(
         reader,
         account,
@@ -131,6 +147,22 @@ def gaps(
     ]
 
 
+def incidents(
+    reader: Reader, now: int, account: str | None = None, moment: Moment | None = None
+) -> list[IncidentRow]:
+    """The incidents of one account or of all, in order; `now` is UTC ns."""
+    return [
+        IncidentRow(
+            account=view.account,
+            ongoing=incident.goes_on(now),
+            seconds=incident.length(now) / NS,
+            **msgspec.structs.asdict(incident),
+        )
+        for view in _views(reader, account, moment)
+        for incident in view.incidents.all(view.gaps.open, now, view.version, view.position)
+    ]
+
+
 def replies(
     reader: Reader,
     account: str | None = None,
@@ -150,6 +182,17 @@ def replies(
     return rows if limit is None else rows[-limit:]
 
 
+def seen_from(reader: Reader, moment: Moment | None, now: int) -> int:
+    """The now (UTC ns) of an answer: that of the moment asked for, so that ages are of then."""
+    if moment is None:
+        return now
+    if moment.at is not None:
+        return moment.at
+    position = moment.position or 0
+    record = next(iter(reader.read_all(max(0, position - 1), position)), None)
+    return record.at if record is not None else now
+
+
 def _standing(view: AccountView) -> Standing:
     machine, connection = view.machine, view.connection
     proving = view.evidence.proving(machine)
@@ -157,7 +200,7 @@ def _standing(view: AccountView) -> Standing:
     identity = machine.identity
     return Standing(
         account=view.account,
-        state=machine.state.printed if machine.state is not None else "unclaimed",
+        state=wording.state(machine.state),
         phase=machine.phase.value if machine.phase is not None else None,
         live=machine.live,
         degraded=machine.degraded,

@@ -13,8 +13,9 @@ from tabulate import tabulate
 from ..projections.timeline import Entry
 from ..projections.why import Answer
 from ..statemachine.policy import NS
+from . import wording
 from .moments import clock, relative, span
-from .reading import GapRow, ReplyRow, Standing
+from .reading import GapRow, IncidentRow, ReplyRow, Standing
 from .wording import consequences, meaning, observed
 
 
@@ -58,7 +59,7 @@ def timeline(entries: Sequence[Entry]) -> str:
                 f"{(entry.at - previous) / NS:+.3f}",
                 *([entry.account] if several else []),
                 entry.controller or "",
-                observed(entry, detail=True),
+                observed(entry.stimulus, entry.told, detail=True),
                 entry.rule,
                 _printed(entry.state) if entry.moved else "",
                 consequences(entry),
@@ -96,7 +97,7 @@ def why(answer: Answer) -> str:
             [
                 entry.position,
                 clock(entry.at),
-                observed(entry),
+                observed(entry.stimulus, entry.told),
                 entry.rule,
                 meaning(entry),
                 consequences(entry, of_reply),
@@ -132,7 +133,29 @@ def gaps(rows: Sequence[GapRow], now: int) -> str:
         ],
     )  # fmt: skip
     total = span(round(sum(row.seconds for row in rows) * NS))
-    return f"{table}\n\n{len(rows)} {'gap' if len(rows) == 1 else 'gaps'}, {total} in all"
+    return f"{table}\n\n{wording.count(len(rows), 'gap')}, {total} in all"
+
+
+def incidents(rows: Sequence[IncidentRow]) -> str:
+    """The incidents: what, when, how long, how often, and between which positions."""
+    if not rows:
+        return "There was no incident."
+    return _table(
+        ["account", "kind", "from (UTC)", "until (UTC)", "length", "count", "cause", "positions"],
+        [
+            [
+                row.account,
+                row.kind.replace("_", " "),
+                clock(row.started_at),
+                "going on" if row.ongoing or row.ended_at is None else clock(row.ended_at),
+                span(round(row.seconds * NS)),
+                row.count,
+                row.cause,
+                f"{row.first_position} to {row.last_position}",
+            ]
+            for row in rows
+        ],
+    )
 
 
 def replies(rows: Sequence[ReplyRow], now: int) -> str:
@@ -234,7 +257,7 @@ def _uncertain(row: GapRow, now: int) -> str:
 
 
 def _printed(state: str | None) -> str:
-    return f"→ {state.replace('_', '-')}" if state is not None else ""
+    return f"→ {wording.state(state)}" if state is not None else ""
 
 
 def _table(headers: list[str], rows: list[list[Any]]) -> str:

@@ -1,10 +1,12 @@
-"""Records in words: what was observed, what it means, and what came of it."""
+"""Records, states and numbers in words: what was observed, what it means, what came of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..projections.timeline import Entry
+from ..statemachine.lifecycle import State
 
 _CELL_MAX = 48
 _TELLING = (
@@ -14,10 +16,24 @@ _TELLING = (
 _NAMED = frozenset(("signal", "exit_code"))
 
 
-def observed(entry: Entry, detail: bool = False) -> str:
-    """What was observed, with what tells it apart: a code, a timer, a reply, a library's words."""
-    told = entry.told
-    words = [entry.stimulus]
+def state(known: State | str | None) -> str:
+    """A state as people read it: `reconnect-gap`; `unclaimed` where nobody has the account."""
+    if known is None:
+        return "unclaimed"
+    return known.printed if isinstance(known, State) else known.replace("_", "-")
+
+
+def count(number: int, word: str) -> str:
+    """So many of something: `1 record`, `2,000 records`."""
+    return f"1 {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def observed(stimulus: str, told: Mapping[str, Any], detail: bool = False) -> str:
+    """What was observed, with what tells it apart: a code, a timer, a reply, a library's words.
+
+    `told` is what the stimulus brought along, by its fields.
+    """
+    words = [stimulus]
     if "times" in told:
         words.append(f"×{told['times']}")
     for name in _TELLING:

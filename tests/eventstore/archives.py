@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from linewarden.eventstore import open_reader
-from linewarden.eventstore.archive import audit_archives
+from linewarden.eventstore.links import Links, links_of
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.eventstore.verify import verify
+from linewarden.eventstore.verify_archive import audit_archives
 from linewarden.projections.projections import Projections
 from linewarden.projections.view import AccountView
 from linewarden.tools.archiving import Moved, archive
@@ -62,9 +63,21 @@ def views(path: Path) -> dict[str, AccountView]:
         reader.close()
 
 
+def said(path: Path) -> tuple[Links, Links]:
+    """All that the log says of who is who, and that of it which archived records say."""
+    reader = open_reader(path)
+    try:
+        links, archived = links_of(reader.read_all()), reader.archived_links()
+    finally:
+        reader.close()
+    for link, position in archived.items():
+        links[link] = max(position, links.get(link, 0))
+    return links, archived
+
+
 def audited(path: Path, folder: Path) -> tuple[bool, int, int, int]:
     """Whether a log verifies; its records, the archived ones, and those that bundles prove."""
     with SQLiteStore.open(path) as store:
         report = verify(store)
         assert verify(store, columns=False).ok == report.ok, report.reason
-        return report.ok, report.records, report.archived, audit_archives(store, folder)
+        return report.ok, report.records, report.archived, audit_archives(store, folder, {})

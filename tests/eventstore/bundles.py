@@ -8,15 +8,15 @@ from typing import Any
 import msgspec
 
 from linewarden.eventstore import NewRecord, Record, chain
-from linewarden.eventstore.bundle import (
+from linewarden.eventstore.anchor import Point
+from linewarden.eventstore.bundle_format import (
     Bundle,
     Header,
-    Point,
     Trailer,
     event_line,
+    plain_line,
     table_hash,
 )
-from linewarden.eventstore.bundle_format import plain_line
 
 from .material import START_NS, Make
 

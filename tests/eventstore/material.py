@@ -3,7 +3,8 @@
 import itertools
 from typing import Any
 
-from linewarden.eventstore import NewRecord, encode
+from linewarden.eventstore import Append, NewRecord, encode
+from linewarden.eventstore.sqlite import SQLiteStore
 
 START_NS = 1_760_000_000_000_000_000
 
@@ -42,3 +43,16 @@ class Make:
         }
         made = id or (0x7000 << 64 | number).to_bytes(16, "big")
         return NewRecord(made, at, type, state, reply, encode(content))
+
+
+def erasing(make: Make, *tokens: str, version: int | None = None) -> Append:
+    """A request whose record erases these tokens."""
+    return Append("a", (make(type="subject_erased"),), version, erased=tokens)
+
+
+def erase(store: SQLiteStore, make: Make, *tokens: str) -> None:
+    """Append a record that erases these tokens."""
+    request = erasing(make, *tokens)
+    store.enqueue(request)
+    store.flush()
+    assert request.error is None

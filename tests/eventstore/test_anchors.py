@@ -6,15 +6,9 @@ from typing import Any
 
 import pytest
 
-from linewarden.eventstore import decode, encode
-from linewarden.eventstore.anchors import (
-    AnchorFile,
-    BadAnchor,
-    anchor_of,
-    anchors_path,
-    hash_of,
-    read_anchors,
-)
+from linewarden.eventstore import chain, decode, encode
+from linewarden.eventstore.anchor import BadAnchor
+from linewarden.eventstore.anchors import AnchorFile, anchor_of, anchors_path, read_anchors
 from linewarden.eventstore.report import Anchored
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.statemachine.errors import InputError
@@ -49,7 +43,7 @@ def test_an_anchor_says_where_every_stream_ends(path: Path, lines: list[bytes]) 
         )
     assert content["heads"]["line-1"] == {"version": last.version, "chain": last.chain.hex()}
     assert (content["log"], content["position"], content["at"]) == (LOG.hex(), 20, AT + 1)
-    assert content["previous"] == hash_of(lines[0].rstrip(b"\n"))
+    assert content["previous"] == chain.anchor(lines[0].rstrip(b"\n")).hex()
     assert decode(lines[0].rstrip(b"\n"))["previous"] is None
     assert encode(content) + b"\n" == lines[1]
 
@@ -164,7 +158,7 @@ def test_an_older_line_is_found_behind_a_long_one(
     with own(path).open("ab") as file:
         file.write(b"{" + b" " * 1_000 + b"\n")
     lines += fill(path, 1, make)
-    assert decode(lines[2])["previous"] == hash_of(lines[1].rstrip(b"\n"))
+    assert decode(lines[2])["previous"] == chain.anchor(lines[1].rstrip(b"\n")).hex()
 
 
 @pytest.mark.parametrize(

@@ -280,7 +280,7 @@ def test_a_closed_store_says_so(path: Path, make: Make) -> None:
         store.flush,
         store.last_position,
         lambda: store.save_checkpoint("p", "a", 1, b""),
-        lambda: store.erase([]),
+        lambda: store.drop_checkpoints("p"),
     ):
         with pytest.raises(StoreClosed):
             use()

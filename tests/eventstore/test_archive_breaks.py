@@ -9,20 +9,22 @@ from pathlib import Path
 import pytest
 
 from linewarden.eventstore import open_reader
+from linewarden.eventstore.links import links_of
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.eventstore.verify import verify
 
-from .archives import audited, lived, moved, views
+from .archives import audited, lived, moved, said, views
 
-STEPS = ("_write_bundle", "_record", "release", "shrink")
+STEPS = ("_write_bundle", "_record", "release", "delete", "shrink")
 BREAKS_OFF = """
 import os, signal, sys
+from linewarden.eventstore import sqlite
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.tools import archiving
 from linewarden.tools.moments import Moment
 
 path, position, folder, step, when = sys.argv[1:]
-home = archiving if hasattr(archiving, step) else SQLiteStore
+home = next(one for one in (archiving, SQLiteStore, sqlite) if hasattr(one, step))
 real = getattr(home, step)
 
 def broken(*given):
@@ -56,16 +58,20 @@ def test_a_kill_at_any_step_loses_nothing(
     ends = lived(path)
     folder = tmp_path / "archive"
     folder.mkdir()
-    before = views(path)
+    before, links = views(path), said(path)[0]
+    with SQLiteStore.open(path) as store:
+        archived_links = links_of(store.read_all(0, ends[7]))
     process = script(BREAKS_OFF, path, ends[7] + 1, folder, step, when)
     assert process.wait(60) == -signal.SIGKILL
     with SQLiteStore.open(path) as store:
         assert verify(store).ok
     half = views(path)
+    assert said(path)[0] == links
     for name in half:
         assert half[name].machine == before[name].machine
     moved(path, ends[7] + 1, folder)
     assert free_pages(path) == 0
+    assert said(path) == (links, archived_links)
     ok, _, archived, proven = audited(path, folder)
     assert (ok, archived, proven) == (True, ends[7], ends[7])
     with SQLiteStore.open(path) as store:

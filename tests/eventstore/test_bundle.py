@@ -1,10 +1,15 @@
 """A bundle holds what was recorded, byte by byte, and reads back or is not written."""
 
+import errno
+import fcntl
 import gzip
 import json
 import os
 import re
 import stat
+import subprocess
+import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,16 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linewarden.eventstore import codec
-from linewarden.eventstore.bundle import (
-    BadBundle,
-    Bundle,
-    FileExists,
-    Trailer,
-    event_line,
-    read_bundle,
-    table_hash,
-    write_bundle,
-)
+from linewarden.eventstore.bundle_format import BadBundle, Bundle, Trailer, event_line, table_hash
+from linewarden.eventstore.bundle_reading import read_bundle
+from linewarden.eventstore.bundle_writing import write_bundle
+from linewarden.eventstore.kind import FileExists
 from linewarden.statemachine.account import Account, Reply
 from linewarden.statemachine.errors import LinewardenError
 from linewarden.statemachine.identity import Identity
@@ -131,14 +130,19 @@ def test_a_file_is_not_overwritten(place: Path) -> None:
     assert os.listdir(place.parent) == [place.name]
 
 
-def test_only_a_bundle_makes_room_for_a_bundle(place: Path) -> None:
-    """What may be replaced is a bundle: a log, or a folder, stays whatever is said."""
+def test_no_log_makes_room_for_a_bundle(place: Path) -> None:
+    """A log, a folder and a pipe stay whatever is said; any other file may be replaced."""
     place.write_bytes(b"SQLite format 3\0")
-    with pytest.raises(FileExists, match="is no bundle"):
+    with pytest.raises(FileExists, match="is a log"):
         save(place, bundle(), replace=True)
     assert place.read_bytes() == b"SQLite format 3\0"
-    with pytest.raises(FileExists, match="is no bundle"):
-        save(place.parent, bundle(), replace=True)
+    pipe = place.with_name("pipe")
+    os.mkfifo(pipe)
+    for other in (place.parent, pipe):
+        with pytest.raises(FileExists, match="is no file"):
+            save(other, bundle(), replace=True)
+    place.write_text("a draft")
+    assert read_bundle(save(place, bundle(), replace=True)) == bundle()
 
 
 def test_what_would_not_read_back_is_not_written(place: Path) -> None:
@@ -160,6 +164,80 @@ def test_a_write_that_fails_leaves_nothing(place: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         write_bundle(place, made.header, (1 // 0 for _ in "x"), made.trailer)
     assert not os.listdir(place.parent)
+
+
+WRITER = """
+import sys, threading
+from linewarden.eventstore.bundle_reading import read_bundle
+from linewarden.eventstore.bundle_writing import write_bundle
+made = read_bundle(sys.argv[1])
+def slowly():
+    yield from made.records[:1]
+    print("begun", flush=True)
+    threading.Event().wait()
+write_bundle(sys.argv[2], made.header, slowly(), made.trailer, replace=True)
+"""
+
+
+@pytest.fixture
+def writer(place: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that is in the middle of writing a bundle, while one of the name is there."""
+    save(place, bundle(1))
+    other = save(place.with_name("other.gz"), bundle())
+    command = [sys.executable, "-c", WRITER, str(other), str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "begun\n"
+        yield process
+        process.kill()
+
+
+def test_a_killed_write_leaves_what_the_next_one_takes(
+    place: Path, writer: subprocess.Popen[str]
+) -> None:
+    """The bundle before stays whole; the unfinished one is hidden, private and then gone."""
+    writer.kill()
+    writer.wait()
+    beside = place.with_name(f".{place.name}.part")
+    assert sorted(os.listdir(place.parent)) == [beside.name, "other.gz", place.name]
+    assert stat.S_IMODE(beside.stat().st_mode) == 0o600
+    assert len(read_bundle(place).records) == 1
+    beside.chmod(0o644)
+    beside.write_bytes(b"x" * 1_000_000)
+    save(place, bundle(2), replace=True)
+    assert sorted(os.listdir(place.parent)) == ["other.gz", place.name]
+    assert len(read_bundle(place).records) == 2
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
+
+
+def test_two_do_not_write_one_bundle_at_once(place: Path, writer: subprocess.Popen[str]) -> None:
+    """Whoever comes second is told to wait, and disturbs neither the file nor the writer."""
+    with pytest.raises(LinewardenError, match="being written by another process"):
+        save(place, bundle(2), replace=True)
+    assert writer.poll() is None
+    assert place.with_name(f".{place.name}.part").exists()
+    assert len(read_bundle(place).records) == 1
+
+
+def test_what_is_in_the_way_is_not_emptied(place: Path) -> None:
+    """A link, or a second name of another file, where the unfinished bundle would be, is left."""
+    beside, log = place.with_name(f".{place.name}.part"), place.with_name("log.db")
+    log.write_bytes(b"precious")
+    for made in (beside.symlink_to, beside.hardlink_to):
+        made(log)
+        with pytest.raises(LinewardenError):
+            save(place, bundle())
+        assert log.read_bytes() == b"precious" and not place.exists()
+        beside.unlink()
+
+
+def test_a_file_system_without_locks_will_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be locked, a bundle is written all the same."""
+
+    def no_locks(_number: int, _how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    assert read_bundle(save(place, bundle())) == bundle()
 
 
 def test_a_table_has_a_hash_of_its_own() -> None:

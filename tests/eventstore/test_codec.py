@@ -2,12 +2,13 @@
 
 import math
 
+import msgspec
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linewarden.eventstore.codec import decode, encode, is_canonical
+from linewarden.eventstore.codec import decode, encode, from_order, in_order, is_canonical
 from linewarden.eventstore.errors import InvalidContent
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -16,6 +17,34 @@ VALUES = st.recursive(
     PLAIN, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=20
 )
 CONTENTS = st.dictionaries(TEXT, VALUES)
+
+
+class Mapped(msgspec.Struct, omit_defaults=True):
+    maps: dict[str, dict[str, str] | str | list[dict[str, int]]] = {}
+
+
+MAPS = st.dictionaries(
+    TEXT,
+    TEXT
+    | st.dictionaries(TEXT, TEXT).filter(lambda one: set(one) != {"in_order"})
+    | st.lists(st.dictionaries(TEXT, st.integers(0, 9)), max_size=2),
+)
+
+
+@given(MAPS)
+def test_maps_keep_their_order(maps: dict[str, object]) -> None:
+    """The maps of a struct come back in their order, though canonical JSON sorts keys."""
+    written = encode(in_order(Mapped(maps)))
+    assert is_canonical(written)
+    again = msgspec.convert(from_order(decode(written)), Mapped)
+    assert msgspec.json.encode(again) == msgspec.json.encode(Mapped(maps))
+
+
+@pytest.mark.parametrize("pairs", [[1], [["a"]], [[1, 2]], [["a", 1, 2]]])
+def test_an_order_that_is_none_is_refused(pairs: list[object]) -> None:
+    """What stands for a map and is no list of pairs is an error, not a guess."""
+    with pytest.raises(InvalidContent, match="list of pairs"):
+        from_order({"maps": {"in_order": pairs}})
 
 
 @given(CONTENTS)
@@ -77,8 +106,14 @@ def test_a_record_is_an_object(content: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"a": 1}', b'{"b":1,"a":1}', b'{"a":1,"a":2}', b'{"a":1.0}', b"{", b"\xff"]
-)
+    "body",
+    [
+        b'{"a": 1}', b'{"b":1,"a":1}', b'{"a":1,"a":2}', b'{"a":1.0}', b"{", b"\xff",
+        b'{"a":[{"b":0.5}]}', b'{"a":1e5}', b'{"a":-0}', b'{"a":18446744073709551616}',
+        b'{"a":"\\ud800"}', b'{"a":"\\u00e9"}', b'{"a":"\xff"}', b"[]", b"1", b"",
+        b'{"a":' + b"[" * 2000 + b"]" * 2000 + b"}",
+    ],
+)  # fmt: skip
 def test_bytes_from_elsewhere_are_not_taken_for_canonical(body: bytes) -> None:
     """Spaces, other orders, doubled keys and floats are told from canonical bytes."""
     assert not is_canonical(body)

@@ -20,7 +20,7 @@ first, size, producers = int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 
 def made(number, n):
     id = bytes([7]) + number.to_bytes(11, "big") + n.to_bytes(4, "big")
-    body = b'{"stimulus":{"stimulus":"closed","at":%d}}' % number
+    body = b'{"stimulus":{"at":%d,"stimulus":"closed"}}' % number
     return NewRecord(id, number, "closed", None, None, body)
 
 async def produce(line):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from linewarden.eventstore import Append, VaultEntry
+from linewarden.eventstore import VaultEntry
 from linewarden.eventstore.errors import WrongExpectedVersion
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.eventstore.verify import verify
 
-from .material import Make
+from .material import Make, erase, erasing
 
 VALUE = re.compile(rb"1555010\d{4}-\d{6}@s\.whatsapp\.net")
 
@@ -21,11 +21,6 @@ def entry(number: int) -> VaultEntry:
     """A value that no other entry has."""
     value = f"1555010{number % 10_000:04d}-{number:06d}@s.whatsapp.net"
     return VaultEntry(f"idn_{number:x}", "identity", value, bytes(16))
-
-
-def erasing(make: Make, *tokens: str, version: int | None = None) -> Append:
-    """A request whose record erases these tokens."""
-    return Append("a", (make(type="subject_erased"),), version, erased=tokens)
 
 
 def left(path: Path) -> set[str]:
@@ -83,9 +78,10 @@ def test_the_vault_is_found_as_before(store: SQLiteStore, path: Path, make: Make
     doubled = VaultEntry("idn_b", "identity", entry(7).value, bytes(16))
     store.append("a", [make()], vault=[entry(7), doubled, entry(8)])
     schema = store.database.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
-    assert store.erase(["idn_8"]) == 1
+    erase(store, make, "idn_8")
     assert store.tokens([("identity", entry(7).value)]) == {("identity", entry(7).value): "idn_7"}
-    assert store.erase(["idn_8"]) == 0
+    assert store.reveal("idn_8") is None
+    erase(store, make, "idn_8")
     assert (
         schema == store.database.execute("SELECT sql FROM sqlite_schema ORDER BY name").fetchall()
     )
@@ -111,5 +107,5 @@ def test_a_reader_only_delays_it(path: Path, make: Make) -> None:
 def test_erasing_nothing_changes_nothing(store: SQLiteStore, make: Make, tokens: list[str]) -> None:
     """Tokens that the vault lacks are no error."""
     store.append("a", [make()], vault=[entry(1)])
-    assert store.erase(tokens) == 0
+    erase(store, make, *tokens)
     assert list(store.vault()) == [entry(1)]

@@ -11,7 +11,8 @@ import sqlite_utils
 from sqlite_utils import Database
 
 from linewarden.eventstore.sqlite import SQLiteStore
-from linewarden.eventstore.sqlite_schema import APPLICATION_ID, SCHEMA
+from linewarden.eventstore.sqlite_reader import SQLiteReader
+from linewarden.eventstore.sqlite_schema import APPLICATION_ID, SCHEMA, migrations
 from linewarden.eventstore.statements import load
 
 from .material import START_NS, Make
@@ -34,14 +35,21 @@ def test_the_log_is_append_only(path: Path, make: Make, table: str, verb: str) -
     connection.close()
 
 
-def test_the_vault_is_erased_but_never_changed(path: Path) -> None:
-    """A value of the vault can't be updated."""
+@pytest.mark.parametrize(
+    ("table", "row", "change"),
+    [
+        ("vault", "'t', 'identity', 'v', x'00'", "value = 'w'"),
+        ("links", "'t', 'u', 1", "lid = 'w'"),
+    ],
+)
+def test_what_is_erased_is_never_changed(path: Path, table: str, row: str, change: str) -> None:
+    """A value of the vault, or a link, can go but can't be updated."""
     SQLiteStore.open(path).close()
     connection = sqlite3.connect(path)
-    connection.execute("INSERT INTO vault VALUES ('t', 'identity', 'v', x'00')")
+    connection.execute(f"INSERT INTO {table} VALUES ({row})")
     with pytest.raises(sqlite3.IntegrityError, match="never updated"):
-        connection.execute("UPDATE vault SET value = 'w'")
-    connection.execute("DELETE FROM vault")
+        connection.execute(f"UPDATE {table} SET {change}")
+    connection.execute(f"DELETE FROM {table}")
     connection.close()
 
 
@@ -84,8 +92,66 @@ def test_several_openings_migrate_once(path: Path, make: Make) -> None:
         with SQLiteStore.open(path) as store:
             store.append("a", [make()])
     database = Database(path, execute_plugins=False)
-    assert [row["name"] for row in database["_sqlite_migrations"].rows] == ["1_log"]
+    assert [row["name"] for row in database["_sqlite_migrations"].rows] == ["1_log", "2_links"]
     database.conn.close()
+
+
+def aged(path: Path) -> None:
+    """Make a file what it was before there was a table of links."""
+    connection = sqlite3.connect(path)
+    connection.execute("DROP TABLE links")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = '2_links'")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+
+
+def schema(path: Path) -> list[tuple[str, ...]]:
+    """Every object of a file, and the version of its schema."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY name").fetchall()
+    found += connection.execute("PRAGMA user_version").fetchall()
+    connection.close()
+    return found
+
+
+def test_a_file_of_schema_1_is_what_it_was(path: Path, tmp_path: Path) -> None:
+    """The first migration alone makes the file that the tests of the second one begin with."""
+    old = tmp_path / "old.db"
+    database = Database(old, execute_plugins=False)
+    migrations.apply(database, stop_before="2_links")
+    database.conn.close()
+    SQLiteStore.open(path).close()
+    aged(path)
+    assert schema(path) == schema(old)
+
+
+def test_the_writer_migrates_a_file_of_schema_1(path: Path, tmp_path: Path, make: Make) -> None:
+    """Its records stay, it gets the table of links, and it is as a file that is made today."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make()])
+    aged(path)
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make()])
+        assert [record.version for record in store.read_all()] == [1, 2]
+        assert store.archived_links() == {}
+    SQLiteStore.open(tmp_path / "new.db").close()
+    assert schema(path) == schema(tmp_path / "new.db")
+
+
+def test_a_reader_of_a_file_of_schema_1_sees_no_links(path: Path, make: Make) -> None:
+    """It reads the records and changes nothing, before a writer opens the file and after."""
+    with SQLiteStore.open(path) as store:
+        store.append("a", [make()])
+    aged(path)
+    before = schema(path)
+    with SQLiteReader.open(path) as reader:
+        assert reader.archived_links() == {}
+        assert reader.last_position() == 1
+        assert schema(path) == before
+        SQLiteStore.open(path).close()
+        assert reader.archived_links() == {}
+        assert reader.last_position() == 1
 
 
 def rows(path: Path, view: str) -> list[dict[str, object]]:

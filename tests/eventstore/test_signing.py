@@ -9,14 +9,8 @@ import msgspec
 import pytest
 
 from linewarden.eventstore import signing
-from linewarden.eventstore.anchors import (
-    AnchorFile,
-    BadAnchor,
-    anchor_of,
-    anchors_path,
-    line_of,
-    read_anchors,
-)
+from linewarden.eventstore.anchor import BadAnchor, line_of
+from linewarden.eventstore.anchors import AnchorFile, anchor_of, anchors_path, read_anchors
 from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.statemachine.errors import InputError
 

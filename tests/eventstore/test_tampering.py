@@ -239,10 +239,11 @@ def test_9_edited_anchors(log: Path, edit: Callable[[list[bytes]], list[bytes]],
     assert alone(log).ok and audit(log, copy_of(log)).ok
 
 
-def test_10_keys_that_stand_twice(log: Path) -> None:
-    """A key that stands twice in a record is caught by the leaf, and computed anew all the same."""
-    twice = "UPDATE records SET record = '{\"schema\":1,' || substr(record, 2) WHERE position = "
-    tamper(log, twice + "24")
+@pytest.mark.parametrize("more", ['"schema":1', '"zzz":1', '"a":1.5'])
+def test_10_json_of_another_hand(log: Path, more: str) -> None:
+    """Keys twice or unsorted, or a float: caught by the leaf, and computed anew all the same."""
+    edit = f"UPDATE records SET record = '{{{more},' || substr(record, 2) WHERE position = "
+    tamper(log, edit + "24")
     assert (alone(log).ok, alone(log).first_bad_position) == (False, 24)
     for stream in ("line-0", "line-1", "line-2"):
         compute_anew(log, stream)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from linewarden.eventstore import Record, Store, decode, encode
+from linewarden.projections.content import MAPS
 from linewarden.statemachine.account import Account, evolve
 from linewarden.statemachine.decision import decide
 from linewarden.statemachine.invariants import INVARIANTS, Past
@@ -53,6 +54,8 @@ class Audit:
         assert encode(msgspec.to_builtins(again)) == encode(outcome)  # §9.20
         after = evolve(before, outcome.get("changes", {}))
         assert after == decided  # §9.16
+        for name in MAPS:  # what is held or forgotten goes by their order, which == doesn't see
+            assert list(getattr(after, name) or ()) == list(getattr(decided, name) or ())
         assert content["epoch"] == after.epoch
         assert record.state == (after.state.value if after.state else None)
         self.accounts[record.stream] = after

@@ -10,7 +10,7 @@ from linewarden.gateway.warden import Linewarden
 from .scripted import WAIT_S, Scripted, bring_up, opened
 
 PERSONAL = "15550100001"
-RESTART = {"account": "main", "stimulus": "restart_requested"}
+RESTART = {"type": "command", "account": "main", "stimulus": "restart_requested"}
 
 
 @contextmanager

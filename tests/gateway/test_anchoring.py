@@ -86,6 +86,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "log.db"
 
 
+def test_anchors_are_as_many_as_promised() -> None:
+    """Every 1,000 records or 15 minutes, whichever comes first."""
+    assert (anchoring.EVERY_RECORDS, anchoring.EVERY_S) == (1_000, 900)
+
+
 def test_every_thousand_records_are_anchored(path: Path) -> None:
     """The thousandth record makes an anchor, without waiting for time or for the end."""
 

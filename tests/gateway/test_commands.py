@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from linewarden.gateway import commands
-from linewarden.gateway.commands import Command, CommandServer, hand_over
+from linewarden.gateway.commands import Command, CommandServer, command_of, hand_over
 from linewarden.gateway.receipt import Receipt
 from linewarden.gateway.warden import Linewarden
 from linewarden.statemachine.errors import InputError, LinewardenError
@@ -42,7 +42,9 @@ def said(path: Path, line: bytes) -> dict[str, Any]:
 
 def test_a_command_is_a_record_and_is_answered(warden: Linewarden, path: Path) -> None:
     """A restart that is granted is in the log as the operator's, and the answer says where."""
-    answer = hand_over(path, "main", "restart_requested", reason="no messages since noon")
+    answer = hand_over(
+        path, command_of("main", "restart_requested", reason="no messages since noon")
+    )
     (record,) = [
         one for one in warden.projections.reader.read_all() if one.type == "restart_requested"
     ]
@@ -62,7 +64,7 @@ def test_a_command_is_a_record_and_is_answered(warden: Linewarden, path: Path) -
 
 def test_a_command_that_is_refused_says_why(warden: Linewarden, path: Path) -> None:
     """What the state does not allow is refused and recorded, with the rule's own sentence."""
-    answer = hand_over(path, "main", "relink_requested")
+    answer = hand_over(path, command_of("main", "relink_requested"))
     assert answer is not None
     assert (answer["rule"], answer["granted"]) == ("relink.refused.alive", False)
     assert answer["state"] == "connected"
@@ -73,7 +75,9 @@ def test_a_command_that_is_refused_says_why(warden: Linewarden, path: Path) -> N
 def test_commands_may_be_handed_over_side_by_side(warden: Linewarden, path: Path) -> None:
     """Of several restarts at the same moment one is granted and the others learn of it."""
     with ThreadPoolExecutor(4) as pool:
-        given = pool.map(lambda _: hand_over(path, "main", "restart_requested"), range(4))
+        given = pool.map(
+            lambda _: hand_over(path, command_of("main", "restart_requested")), range(4)
+        )
         rules = sorted(str(answer and answer["rule"]) for answer in given)
     assert rules == ["restart.granted", *["restart.refused.outstanding"] * 3]
 
@@ -84,7 +88,7 @@ def test_a_gateway_on_the_callers_loop_takes_commands(path: Path) -> None:
     async def run() -> dict[str, Any] | None:
         async with opened(path, Scripted(), commands=True) as warden:
             await warden.claim("main", "A")
-            return await asyncio.to_thread(hand_over, path, "main", "stop_requested")
+            return await asyncio.to_thread(hand_over, path, command_of("main", "stop_requested"))
 
     answer = asyncio.run(run())
     assert answer is not None
@@ -139,7 +143,7 @@ def test_a_bad_command_is_not_even_handed_over(
 ) -> None:
     """What is not understood is the caller's mistake, and says so before anybody is asked."""
     with pytest.raises(InputError) as caught:
-        hand_over(path, account, stimulus, reason)
+        hand_over(path, command_of(account, stimulus, reason))
     assert PERSONAL not in str(caught.value)
 
 
@@ -149,7 +153,7 @@ def test_nothing_personal_leaves_a_reason(
     """A number or a JID in a reason is in no record, no answer, no log line and no repr."""
     caplog.set_level(logging.DEBUG)
     reason = f"+{PERSONAL} asked, see {PERSONAL}@s.whatsapp.net"
-    answer = hand_over(path, "main", "stop_requested", reason=reason)
+    answer = hand_over(path, command_of("main", "stop_requested", reason=reason))
     record = list(warden.projections.reader.read_all())[-1]
     assert record.type == "stop_requested"
     for text in (str(answer), record.body.decode(), caplog.text):
@@ -169,7 +173,7 @@ def test_a_fault_of_ours_is_told_by_its_type_only(
         server = CommandServer(path, broken)
         await server.start()
         try:
-            await asyncio.to_thread(hand_over, path, "main", "stop_requested")
+            await asyncio.to_thread(hand_over, path, command_of("main", "stop_requested"))
         finally:
             await server.end()
 
@@ -190,7 +194,7 @@ def test_what_is_not_on_disk_in_time_is_said_to_be_open(
         server = CommandServer(path, lambda *_: Receipt())
         await server.start()
         try:
-            await asyncio.to_thread(hand_over, path, "main", "stop_requested")
+            await asyncio.to_thread(hand_over, path, command_of("main", "stop_requested"))
         finally:
             await server.end()
 

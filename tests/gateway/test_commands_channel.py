@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from linewarden.gateway import commands
-from linewarden.gateway.commands import CommandServer, hand_over
+from linewarden.gateway.commands import CommandServer, command_of, hand_over
 from linewarden.gateway.receipt import Receipt
 from linewarden.gateway.warden import Linewarden
 from linewarden.statemachine.errors import LinewardenError
@@ -50,7 +50,7 @@ def test_another_user_is_not_heard(
     before = types(warden)
     monkeypatch.setattr(commands, "_peer_uid", lambda _channel: 4242)
     with pytest.raises(LinewardenError, match="user"):
-        hand_over(path, "main", "stop_requested")
+        hand_over(path, command_of("main", "stop_requested"))
     assert types(warden) == before
 
 
@@ -68,7 +68,7 @@ def test_a_client_that_says_nothing_is_dropped(
     monkeypatch.setattr(commands, "SPEAK_S", 0.05)
     with connected(path) as silent, connected(path) as slow:
         slow.sendall(b'{"account"')
-        assert hand_over(path, "main", "restart_requested") is not None
+        assert hand_over(path, command_of("main", "restart_requested")) is not None
         assert (silent.recv(100), slow.recv(100)) == (b"", b"")
 
 
@@ -77,12 +77,12 @@ def test_there_are_only_so_many_clients(warden: Linewarden, path: Path) -> None:
     with ExitStack() as crowd:
         many = [crowd.enter_context(connected(path)) for _ in range(commands.CLIENTS_MAX)]
         with pytest.raises(LinewardenError, match="too many") as caught:
-            hand_over(path, "main", "restart_requested")
+            hand_over(path, command_of("main", "restart_requested"))
         assert caught.value.hint
         many[0].sendall(b"\n")
         assert many[0].recv(1000)
         assert many[0].recv(1000) == b""
-        assert hand_over(path, "main", "restart_requested") is not None
+        assert hand_over(path, command_of("main", "restart_requested")) is not None
 
 
 @pytest.mark.parametrize("ends", [True, False])
@@ -103,7 +103,7 @@ def test_a_process_that_gives_no_answer(
             if ends:
                 pool.submit(over)
             with pytest.raises(LinewardenError, match="no answer") as caught:
-                hand_over(path, "main", "stop_requested")
+                hand_over(path, command_of("main", "stop_requested"))
     assert "linewarden timeline" in caught.value.hint
 
 
@@ -115,11 +115,11 @@ def test_without_being_told_to_a_gateway_takes_no_commands(path: Path) -> None:
 
 def test_nobody_listens(path: Path) -> None:
     """Without a socket, or with that of a dead process, there is nobody to hand a command to."""
-    assert hand_over(path, "main", "stop_requested") is None
+    assert hand_over(path, command_of("main", "stop_requested")) is None
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(f"{path}.control")
-    assert hand_over(path, "main", "stop_requested") is None
-    assert hand_over(path / "nowhere" / "log.db", "main", "stop_requested") is None
+    assert hand_over(path, command_of("main", "stop_requested")) is None
+    assert hand_over(path / "nowhere" / "log.db", command_of("main", "stop_requested")) is None
 
 
 def test_the_socket_of_a_dead_process_is_replaced(path: Path) -> None:
@@ -127,9 +127,9 @@ def test_the_socket_of_a_dead_process_is_replaced(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(f"{path}.control")
     with line_up(path):
-        assert hand_over(path, "main", "stop_requested") is not None
+        assert hand_over(path, command_of("main", "stop_requested")) is not None
     assert not os.path.lexists(f"{path}.control")
-    assert hand_over(path, "main", "stop_requested") is None
+    assert hand_over(path, command_of("main", "stop_requested")) is None
 
 
 def test_a_file_of_somebody_else_is_left_alone(
@@ -139,7 +139,7 @@ def test_a_file_of_somebody_else_is_left_alone(
     other = path.with_name("log.db.control")
     other.write_text("dear diary")
     with line_up(path):
-        assert hand_over(path, "main", "stop_requested") is None
+        assert hand_over(path, command_of("main", "stop_requested")) is None
     assert other.read_text() == "dear diary"
     assert [one.levelname for one in caplog.records if "no commands" in one.message] == ["WARNING"]
 
@@ -158,8 +158,8 @@ def test_a_long_path_and_a_link_lead_to_the_same_socket(tmp_path: Path) -> None:
     path, link = folder / "log.db", tmp_path / "link.db"
     link.symlink_to(path)
     with line_up(path):
-        assert hand_over(path, "main", "relink_requested") is not None
-        assert hand_over(link, "main", "stop_requested") is not None
+        assert hand_over(path, command_of("main", "relink_requested")) is not None
+        assert hand_over(link, command_of("main", "stop_requested")) is not None
         assert folders_held(folder) == 1
     assert not os.path.lexists(f"{path}.control")
     assert folders_held(folder) == 0
@@ -169,7 +169,7 @@ def test_a_name_that_no_address_can_hold(tmp_path: Path, caplog: pytest.LogCaptu
     """One warning says that no commands are taken and what to do; everything else runs."""
     path = tmp_path / ("n" * 150 + ".db")
     with line_up(path):
-        assert hand_over(path, "main", "stop_requested") is None
+        assert hand_over(path, command_of("main", "stop_requested")) is None
     (warning,) = [one.message for one in caplog.records if "no commands" in one.message]
     assert "shorter name" in warning
 

@@ -195,7 +195,7 @@ def test_a_timeline_says_how_often(bench: Bench) -> None:
     """A folded record is one line, which tells how many stimuli it stands for."""
     storm(bench, 30, NS // 2)
     bench.service.flush()
-    lines = [observed(entry) for entry in timeline(bench.store, "main")]
+    lines = [observed(entry.stimulus, entry.told) for entry in timeline(bench.store, "main")]
     assert lines[-2:] == ["closed 428 socket 1", "closed ×29 428 socket 1"]
 
 

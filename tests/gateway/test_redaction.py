@@ -8,13 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linewarden.gateway.redaction import (
-    TEXT_MAX,
-    RedactingFilter,
-    install_redaction,
-    package_logger,
-    redact,
-)
+from linewarden.gateway.redaction import RedactingFilter, install_redaction, package_logger
+from linewarden.statemachine.redaction import TEXT_MAX, redact
 
 NUMBER = "15550100001"
 PERSONAL = [

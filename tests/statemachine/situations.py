@@ -11,7 +11,7 @@ from typing import Any
 
 from linewarden.statemachine.account import Account
 from linewarden.statemachine.decision import decide
-from linewarden.statemachine.machine import Step, step
+from linewarden.statemachine.machine import Lookup, step
 from linewarden.statemachine.outcome import Outcome
 from linewarden.statemachine.parsing import parse
 from linewarden.statemachine.policy import NS
@@ -27,7 +27,7 @@ def line(at_s: float, stimulus: str, **fields: Any) -> Line:
 
 
 def feed(
-    account: Account, at_s: float, stimulus: str, reader: Step = step, **fields: Any
+    account: Account, at_s: float, stimulus: str, reader: Lookup = step, **fields: Any
 ) -> tuple[Outcome, Account]:
     """Decides on one stimulus; it is controller A's unless it names another, or None."""
     given = {"stimulus": stimulus, "at": round(at_s * NS), "controller": "A", "source": "baileys"}
@@ -35,7 +35,7 @@ def feed(
     return decide(account, parse(given | fields), reader)
 
 
-def play(*lines: Line, account: Account | None = None, reader: Step = step) -> Account:
+def play(*lines: Line, account: Account | None = None, reader: Lookup = step) -> Account:
     """The account after these lines."""
     told = account or Account()
     for at_s, stimulus, fields in lines:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linewarden.statemachine.account import Account
+from linewarden.statemachine.account import LINGERING_MAX, Account, pending_timers
 from linewarden.statemachine.lifecycle import State
 from linewarden.statemachine.outcome import Claim, Dial, Notify, Purge
 from linewarden.statemachine.policy import NS
@@ -47,6 +47,27 @@ def test_our_own_doing_does_not_shorten_a_ban() -> None:
     assert after.hold is not None
     assert after.retry_at is None
     assert not any(isinstance(one, Dial | Notify) for one in outcome.effects)
+
+
+def test_sockets_that_nobody_confirms_are_forgotten_in_the_end() -> None:
+    """An engine that never says that a socket is over: the newest are remembered, no more."""
+    account, at_s = play(line(0, "claimed")), 0.0
+    for _ in range(200):
+        (timer, _), due = min(pending_timers(account).items(), key=lambda one: one[1])
+        at_s = due / NS
+        _, account = feed(account, at_s, "timer_fired", timer=timer)
+    assert account.lingering is not None
+    kept = account.lingering["A"].sockets
+    assert len(kept) == LINGERING_MAX
+    assert kept[-1] >= account.socket - 1
+    for number in range(LINGERING_MAX + 10):
+        named = {"controller": f"c{number}"}
+        _, account = feed(account, at_s + 1, "claimed", **named)
+        at_s = pending_timers(account)["handover", None] / NS
+        _, account = feed(account, at_s, "timer_fired", timer="handover", **named)
+    assert account.lingering is not None
+    assert len(account.lingering) == LINGERING_MAX
+    assert "A" not in account.lingering
 
 
 def test_a_removed_device_shows_through_the_pairing_window() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from linewarden.statemachine.lifecycle import TABLE, UNCLAIMED, State
-from linewarden.statemachine.machine import Step, compiled_step, step
+from linewarden.statemachine.machine import Lookup, compiled_step, step
 from linewarden.statemachine.stimuli import KINDS
 
 from .observations import OBSERVATIONS, RARE
@@ -40,7 +40,7 @@ def specified() -> Iterator[tuple[str, str, Cell]]:
         yield situation, observed, (rule, state)
 
 
-def happens(situation: str, observed: str, reader: Step = step) -> Cell:
+def happens(situation: str, observed: str, reader: Lookup = step) -> Cell:
     """What the machine makes of the stimulus in the situation."""
     before = play(*STORIES[situation])
     name = observed.split(maxsplit=1)[0]

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from linewarden.eventstore.bundle import Bundle, write_bundle
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.eventstore.bundle_writing import write_bundle
+from linewarden.tools.incident import cut
 from linewarden.tools.scenario_file import read_scenario
 from linewarden.tools.scenario_judge import judge
+from linewarden.tools.scenario_run import Run
 
 FOLDER = Path(__file__).resolve().parents[1] / "scenarios"
 FILES = sorted(FOLDER.rglob("*.jsonl"))
@@ -22,3 +25,26 @@ def saved(bundle: Bundle, path: Path) -> Path:
     """The file of a bundle."""
     write_bundle(path, bundle.header, bundle.records, bundle.trailer)
     return path
+
+
+def bundles_of_scenario(path: Path) -> list[Bundle]:
+    """Play a scenario through the real service; the whole bundle of each account, by first record.
+
+    It plays on a virtual clock, so they are exported at the virtual instant at which it ends.
+    """
+    scenario = read_scenario(path)
+    run = Run(scenario)
+    try:
+        for line in scenario.lines:
+            run.play(line)
+        run.advance(scenario.until)
+        store, at = run.service.store, run.clock.now()
+        return [cut(store, account, at=at) for account in store.streams()]
+    finally:
+        run.close()
+
+
+def bundle_of_scenario(path: Path, account: str | None = None) -> Bundle:
+    """The bundle of one account of a scenario, of its first where none is named."""
+    bundles = bundles_of_scenario(path)
+    return next(bundle for bundle in bundles if account in (None, bundle.header.account))

@@ -47,6 +47,7 @@ def kept(path: Path, tmp_path: Path) -> tuple[Path, Path]:
     "words",
     [
         *(["status"], ["timeline"], ["timeline", "--account", "main"], ["gaps"], ["replies"]),
+        ["incident", "list"],
         *(["why", "--account", "main"], ["why", "--reply", "held"], ["why", "--reply", "main-3"]),
         *(["why", "--account", "second"], ["verify"], ["why", "--reply", "second-11"]),
         ["why", "--account", "main", "--controller", "main-1"],
@@ -79,6 +80,20 @@ def test_a_moment_before_the_archive_is_in_its_bundle(kept: tuple[Path, Path]) -
     result = ask(kept[0], "status", "--account", "main", "--as-of", "5")
     assert result.exit_code == 2
     assert ".main.1-" in result.stderr
+
+
+@pytest.mark.parametrize("words", [["--account", "main"], []])
+def test_a_timeline_from_before_the_archive_is_in_its_bundle(
+    kept: tuple[Path, Path], words: list[str]
+) -> None:
+    """It does not begin silently with what is left, unless it was not asked for a beginning."""
+    entries = json.loads(ask(kept[0], "timeline", *words, "--json").output)
+    for start in ("1", "2023-01-01"):
+        result = ask(kept[0], "timeline", *words, "--from", start)
+        assert result.exit_code == 2
+        assert "are archived" in result.stderr and ".main.1-" in result.stderr
+    start = str(entries[0]["position"])
+    assert json.loads(ask(kept[0], "timeline", *words, "--from", start, "--json").output) == entries
 
 
 def test_a_gateway_goes_on_after_an_archive(kept: tuple[Path, Path]) -> None:

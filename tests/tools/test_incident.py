@@ -5,16 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from linewarden.eventstore import NewRecord, codec, open_reader, open_store
-from linewarden.eventstore.bundle import BadBundle, Bundle, read_bundle
+from linewarden.eventstore.anchor import Anchor, Point
+from linewarden.eventstore.anchors import AnchorFile, anchors_path
+from linewarden.eventstore.archived import archive_of
+from linewarden.eventstore.bundle_format import BadBundle, Bundle
+from linewarden.eventstore.bundle_reading import read_bundle
+from linewarden.eventstore.verify_bundle import verify_bundle
+from linewarden.projections.archived import BeforeTheArchive
 from linewarden.projections.projections import Projections
 from linewarden.statemachine.account import Account, evolve
 from linewarden.statemachine.errors import InputError
-from linewarden.tools.incident import bundle_of_scenario, bundles_of_scenario, cut, incident_of
+from linewarden.tools.incident import cut, incident_of
 from linewarden.tools.moments import Moment, instant
 
-from .incidents import FILES, RESTART, TWO, played, saved
+from ..eventstore.archives import lived, moved
+from ..gateway.scripted import Bench
+from .incidents import FILES, RESTART, TWO, bundle_of_scenario, bundles_of_scenario, played, saved
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +65,6 @@ def test_a_scenario_of_two_accounts_has_two_bundles() -> None:
     first, second = (bundle.header.account for bundle in bundles_of_scenario(TWO))
     assert bundle_of_scenario(TWO).header.account == first
     assert bundle_of_scenario(TWO, second).header.account == second
-    with pytest.raises(InputError, match="no account"):
-        bundle_of_scenario(TWO, "nobody")
 
 
 def test_an_incident_holds_the_records_of_its_range(log: Path) -> None:
@@ -111,6 +118,7 @@ def test_a_log_that_is_being_written_can_be_cut(tmp_path: Path) -> None:
         ({"start": "9", "end": "5"}, "no record in this range", "timeline"),
         ({"end": "2020-01-01"}, "no record in this range", "timeline"),
         ({"start": "yesterday"}, "neither a position nor a time", "15m"),
+        ({"start": "1m", "end": "2m"}, "ends before it begins", "the day"),
     ],
 )
 def test_a_range_without_records_is_refused(
@@ -147,12 +155,13 @@ def test_what_is_neither_log_nor_bundle_is_refused(tmp_path: Path) -> None:
         assert str(path) in caught.value.message and caught.value.hint
 
 
-def anchored(log: Path, position: int) -> dict[str, Any]:
-    """An anchor of a log at a position."""
+def anchored(log: Path, position: int, **others: Point) -> Anchor:
+    """An anchor of a log at a position, with these heads of other accounts."""
     with open_reader(log) as reader:
         view = Projections(reader).as_of("main", position=position)
-        heads = {"main": {"version": view.version, "chain": view.chain.hex()}}
-        return {"log": reader.log_id.hex(), "heads": heads}
+        heads = {"main": Point(view.version, view.chain.hex()), **others}
+        count = sum(head.version for head in heads.values())
+        return Anchor(at=1, heads=heads, log=reader.log_id.hex(), position=count, previous=None)
 
 
 def test_an_anchor_goes_with_the_range_it_covers(log: Path, tmp_path: Path) -> None:
@@ -166,6 +175,75 @@ def test_an_anchor_goes_with_the_range_it_covers(log: Path, tmp_path: Path) -> N
             assert len(bundle.trailer.onward) == leaves
             assert read_bundle(saved(bundle, tmp_path / f"{end}.gz")) == bundle
         assert cut(reader, at=1, anchors=anchors).trailer.anchor is None
-        wrong = {**late, "heads": {"main": {**late["heads"]["main"], "chain": "0" * 64}}}
+        wrong = replace(late, heads={"main": Point(late.position, "0" * 64)})
         with pytest.raises(BadBundle, match="anchor is not of these records"):
             saved(cut(reader, end=Moment(position=9), at=1, anchors=[early, wrong]), tmp_path / "x")
+
+
+def test_an_anchor_of_too_many_accounts_stays_behind(log: Path, tmp_path: Path) -> None:
+    """The leaves go without it: beside the bundle it still proves each of its records."""
+    anchor = anchored(
+        log, 9, **{f"support-{number:05}": Point(1, "0" * 64) for number in range(10_000)}
+    )
+    with open_reader(log) as reader:
+        bundle = cut(reader, end=Moment(position=7), at=1, anchors=[anchor])
+    assert bundle.trailer.anchor is None and len(bundle.trailer.onward) == 2
+    path = saved(bundle, tmp_path / "x.gz")
+    assert read_bundle(path) == bundle
+    assert verify_bundle(path).last_good_anchor is None
+    assert verify_bundle(path, anchors=[anchor]).last_good_anchor is not None
+    assert not verify_bundle(path, anchors=[replace(anchor, heads={"main": Point(9, "0" * 64)})]).ok
+
+
+@pytest.fixture(scope="module")
+def archived(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """A log whose older records are in two bundles, and the last position of `main` in them."""
+    folder = tmp_path_factory.mktemp("archived")
+    ends = lived(folder / "log.db")
+    moved(folder / "log.db", ends[2] + 1, folder / "archive")
+    moved(folder / "log.db", ends[6] + 1, folder / "archive")
+    with open_reader(folder / "log.db") as reader:
+        record = reader.archived("main")
+        assert record is not None
+        return folder / "log.db", archive_of(record).position
+
+
+def test_a_range_begins_with_the_first_record_that_is_left(archived: tuple[Path, int]) -> None:
+    """Without a start nothing is promised of what was archived; the header says what is before."""
+    log, last = archived
+    bundle = incident_of(log, "main")
+    assert bundle.records[0].position > last
+    assert bundle.header.before.version == bundle.header.first - 1 > 0
+    again = incident_of(log, "main", str(last + 1))
+    assert again.records == bundle.records and again.header.snapshot == bundle.header.snapshot
+
+
+@pytest.mark.parametrize("given", ["start 1", "start last", "start at", "end last", "end 1"])
+def test_a_range_from_before_the_archive_is_refused(archived: tuple[Path, int], given: str) -> None:
+    """Nothing is left out silently: the error names the bundle to look in."""
+    log, last = archived
+    side, what = given.split()
+    moments = {"1": "1", "last": str(last), "at": "2020-01-01"}
+    with pytest.raises(BeforeTheArchive, match=f"up to position {last} are archived") as caught:
+        incident_of(log, "main", **{side: moments[what]})
+    [name] = [
+        found for found in (log.parent / "archive").iterdir() if found.name in caught.value.hint
+    ]
+    assert read_bundle(name).records[-1].position == last
+
+
+def test_an_anchor_from_before_the_archive_is_passed_over(tmp_path: Path) -> None:
+    """A range of what is left goes with the next anchor, though older ones are of the archive."""
+    path = tmp_path / "log.db"
+    for seed in range(4):
+        with Bench(path, seed=seed) as bench:
+            if not seed:
+                bench.claim("A")
+                bench.up()
+            bench.feed("activity", controller="A")
+            AnchorFile(bench.store, anchors_path(path)).add(seed)
+    moved(path, 5, tmp_path / "archive")
+    assert incident_of(path, "main").records[0].version == 5
+    bundle = incident_of(path, end="5")
+    assert bundle.trailer.anchor is not None and bundle.trailer.anchor.position == 5
+    assert incident_of(saved(bundle, tmp_path / "x.gz")) == bundle

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from linewarden.gateway.commands import hand_over
+from linewarden.gateway.commands import command_of, hand_over
 from linewarden.gateway.supervisor.process import END_S
 from linewarden.tools import cli_run
 from linewarden.tools.cli_commands import request
@@ -138,7 +138,7 @@ def test_an_account_that_ended_is_not_begun_again(ending: str, tmp_path: Path) -
             assert [record.type for record in running.records()].count("claimed") == 1
 
             stimulus = cli_request(command)
-            answer = wait_until(lambda: hand_over(running.path, "main", stimulus))
+            answer = wait_until(lambda: hand_over(running.path, command_of("main", stimulus)))
             assert answer is not None and answer["granted"]
             running.wait_for("account main: connected")
             assert running.end() == 0

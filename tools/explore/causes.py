@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ...eventstore.bundle import Bundle
+from ...eventstore.bundle_format import Bundle
 from ...statemachine.account import REPLY_TIMERS, TIMERS
 from ...statemachine.stimuli import ReplySubmitted, TimerFired
 from ..replay.reading import Fed, stimuli_of
@@ -30,7 +30,7 @@ _caused = msgspec.json.Decoder(_Caused).decode
 
 def read(bundle: Bundle) -> tuple[list[Fed], Causes]:
     """The stimuli of an incident, and what each of them needs."""
-    stimuli = list(stimuli_of(bundle.records, bundle.before))
+    stimuli = list(stimuli_of(bundle))
     named = {record.version: _caused(record.body).causation for record in bundle.records}
     place_of = {fed.version: place for place, fed in enumerate(stimuli)}
     submitted: dict[str, int] = {}
@@ -63,7 +63,7 @@ def _setters(stimuli: Iterable[Fed]) -> Iterator[int | None]:
 
 def _set(fed: Fed) -> Iterator[tuple[tuple[str, str | None], Any]]:
     """The timers that a recorded outcome says something of, each with when it is due, or None."""
-    changes = fed.recorded.changes if fed.recorded is not None else {}
+    changes = fed.recorded.changes
     for timer in TIMERS:
         if timer + "_at" in changes:
             yield (timer, None), changes[timer + "_at"]

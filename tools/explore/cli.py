@@ -17,8 +17,7 @@ import click
 import msgspec
 
 from ...statemachine.errors import InputError
-from ..cli_incident import schema_errors, source_options
-from ..cli_shape import examples, json_option, print_json
+from ..cli_shape import clear_errors, complain, examples, json_option, print_json, source_options
 from ..replay import sealed
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ PROMPT = "step> "
     )
 )
 @source_options
-@schema_errors
+@clear_errors
 def step(source: str, account: str | None, start: str | None, end: str | None) -> None:
     """Step through an incident, forwards and backwards; `help` at its prompt lists the commands.
 
@@ -55,21 +54,23 @@ def step(source: str, account: str | None, start: str | None, end: str | None) -
 
 
 def _talk(stepper: Stepper) -> None:
-    """Ask a person, until Ctrl-D; a bad command is told and forgotten."""
+    """Ask a person, until Ctrl-D; a bad command is told and forgotten, Ctrl-C gives it up."""
     with suppress(ImportError):
         import readline  # noqa: F401 - its import gives `input` a history and editing
     click.echo("\n".join(stepper.here()))
     click.echo("`help` lists the commands")
     while True:
         try:
-            line = input(PROMPT)
+            _show(stepper.do(input(PROMPT)))
         except EOFError:
             click.echo()
             return
-        try:
-            _show(stepper.do(line))
+        except KeyboardInterrupt:
+            click.echo()
+        except UnicodeDecodeError:
+            complain(InputError("that is not UTF-8", hint="`help` lists the commands"), "")
         except InputError as error:
-            _complain(error)
+            complain(error, "")
 
 
 def _follow(stepper: Stepper) -> None:
@@ -78,7 +79,7 @@ def _follow(stepper: Stepper) -> None:
         try:
             _show(stepper.do(line))
         except InputError as error:
-            _complain(error, f"line {number}: ")
+            complain(error, f"line {number}: ")
             sys.exit(1)
 
 
@@ -90,12 +91,6 @@ def _lines() -> Iterator[str]:
 def _show(rows: list[str]) -> None:
     for row in rows:
         click.echo(row)
-
-
-def _complain(error: InputError, where: str = "") -> None:
-    click.echo(f"{where}{error.message}", err=True)
-    if error.hint:
-        click.echo(f"  hint: {error.hint}", err=True)
 
 
 @click.command(
@@ -112,7 +107,7 @@ def _complain(error: InputError, where: str = "") -> None:
 @click.option("--delay", "delays", multiple=True, metavar="POS=SPAN", help="Such as 45=+30s.")
 @click.option("--run-on", default=None, help="Let the clock go on after the last one; 10m.")
 @json_option
-@schema_errors
+@clear_errors
 def what_if(
     source: str,
     account: str | None,
@@ -157,7 +152,7 @@ def what_if(
 @click.option("--out", default=None, help="The new file; ACCOUNT-least.incident.jsonl.gz if none.")
 @click.option("--force", is_flag=True, help="Replace the file where there is one.")
 @json_option
-@schema_errors
+@clear_errors
 def minimise(
     source: str,
     account: str | None,
@@ -173,7 +168,7 @@ def minimise(
     Stimuli are left out, together with what they caused, until nothing more can go.
     """
     sealed.seal()
-    from ...eventstore.bundle import write_bundle
+    from ...eventstore.bundle_writing import write_bundle
     from ..incident import incident_of
     from ..replay.telling import harmless
     from .minimise import minimise as least_of

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
 from ...statemachine.errors import InputError
-from ...statemachine.parsing import check, parse
-from ...statemachine.policy import NS, span
+from ...statemachine.parsing import parse
+from ...statemachine.policy import NS
 from ...statemachine.stimuli import TimerFired, name_of
+from ..moments import span_of
 from ..replay.reading import Fed
 from .causes import Causes, caused_by
 from .places import Numbered, place_of
 
 _SET = re.compile(r"\s*(v?\d{1,18})\.([a-z_]+(?:\.[A-Za-z0-9_]+)*)\s*=(.*)", re.DOTALL)
 _DELAY = re.compile(r"\s*(v?\d{1,18})\s*=\s*(.+)")
-_SPAN = re.compile(r"([+-]?)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|min|m|h|d)")
-_UNITS_S = {"ms": "0.001", "s": "1", "m": "60", "min": "60", "h": "3600", "d": "86400"}
+
+_NOT_TO_SET = ("at", "jitter", "times", "last_at")
+MOVED_S_MAX = 31 * 86_400
+"""A line that is down dials every few minutes: what lies further away is more of the same."""
 
 
 def edit(
@@ -30,36 +33,66 @@ def edit(
     drops: Iterable[str],
     delays: Iterable[str],
 ) -> tuple[list[Fed], list[str]]:
-    """The stimuli as edited, and the edits in words; raises `InputError`."""
+    """The stimuli as edited, and the edits in words.
+
+    Raises `InputError`, also for an edit that changes nothing or contradicts another one.
+    """
     told: list[str] = []
-    edited: list[Fed | None] = list(_set(stimuli, sets, told))
-    for text in drops:
-        _drop(edited, stimuli, causes, text, told)
+    edited: list[Fed | None] = list(stimuli)
+    for place in sorted(place_of(text, stimuli) for text in drops):
+        _drop(edited, stimuli, causes, place, told)
+    for place, fed in _set(stimuli, sets, told).items():
+        if edited[place] is None:
+            raise _gone(stimuli[place])
+        edited[place] = fed
     moved: list[Fed] = []
-    for text in delays:
-        moved += _delay(edited, stimuli, causes, text, told)
+    for place, text in sorted(_delays(stimuli, delays)):
+        moved += _delay(edited, stimuli, causes, place, text, told)
     return _merged([fed for fed in edited if fed is not None], moved), told
 
 
-def _set(stimuli: Sequence[Fed], sets: Iterable[str], told: list[str]) -> list[Fed]:
-    """The stimuli with fields changed; all changes of one stimulus are checked together."""
+def _set(stimuli: Sequence[Fed], sets: Iterable[str], told: list[str]) -> dict[int, Fed]:
+    """Stimuli with fields changed, by place; all changes of one are checked together."""
     plain: dict[int, dict[str, Any]] = {}
+    paths: dict[int, list[str]] = {}
     for text in sets:
         found = _SET.fullmatch(text)
         if found is None:
             raise InputError("--set is POS.field=value", hint="for example --set 45.code=428")
         place = place_of(found[1], stimuli)
         _refuse_timer(stimuli[place], "set")
-        if found[2] in ("at", "jitter"):
+        if found[2] in _NOT_TO_SET:
             raise InputError(
                 f"{found[2]} is no field to set", hint="--delay POS=+30s moves a stimulus in time"
             )
+        known = [one for one in stimuli[place].stimulus.__struct_fields__ if one not in _NOT_TO_SET]
+        if (field := found[2].split(".")[0]) not in known:
+            raise InputError(
+                f"{_name(stimuli[place])} has no field {field[:40]}",
+                hint=f"it has {', '.join(known)}",
+            )
+        if any(_within(found[2], one) for one in paths.setdefault(place, [])):
+            raise InputError(
+                f"{found[2]} of {_name(stimuli[place])} is set twice", hint="name it once"
+            )
+        paths[place].append(found[2])
         fields = plain.setdefault(place, msgspec.to_builtins(stimuli[place].stimulus))
         told.append(f"{_name(stimuli[place])}: {_assign(fields, found[2], found[3])}")
-    changed = list(stimuli)
+    changed = {}
     for place, fields in plain.items():
         changed[place] = replace(stimuli[place], stimulus=parse(fields))
+        if changed[place] == stimuli[place]:
+            raise InputError(
+                f"{_name(stimuli[place])} has these values already: {', '.join(paths[place])}",
+                hint="an edit changes something; `linewarden step` shows what is so",
+            )
     return changed
+
+
+def _within(path: str, other: str) -> bool:
+    """Whether one of two paths is the other, or inside it."""
+    shorter, longer = sorted((path + ".", other + "."), key=len)
+    return longer.startswith(shorter)
 
 
 def _assign(fields: dict[str, Any], path: str, text: str) -> str:
@@ -77,38 +110,64 @@ def _assign(fields: dict[str, Any], path: str, text: str) -> str:
         value = text.strip()
     if value is not None:
         holder[name] = value
+    if value == was:
+        raise InputError(
+            f"{path} has that value already",
+            hint="an edit changes something; `linewarden step` shows what is so",
+        )
     was, now = (msgspec.json.encode(one).decode() for one in (was, value))
     return f"{path} {was} -> {now}"
 
 
 def _drop(
-    edited: list[Fed | None], stimuli: Sequence[Fed], causes: Causes, text: str, told: list[str]
+    edited: list[Fed | None], stimuli: Sequence[Fed], causes: Causes, place: int, told: list[str]
 ) -> None:
-    place = place_of(text, stimuli)
+    """Take a stimulus and what it caused out of the row.
+
+    A timer stays: the clock fires it where it is set all the same, and else it does not fire.
+    """
     _refuse_timer(stimuli[place], "dropped")
-    along = caused_by({place}, causes)
+    if edited[place] is None:
+        raise _gone(stimuli[place])
+    along = {one for one in caused_by({place}, causes) if stimuli[one].late is None}
     for one in along:
         edited[one] = None
     told.append(f"{_name(stimuli[place])}: dropped{_along(stimuli, along)}")
 
 
+def _delays(stimuli: Sequence[Fed], delays: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The place of each stimulus that is to be moved, with the span as it was given."""
+    for text in delays:
+        found = _DELAY.fullmatch(text)
+        if found is None:
+            raise InputError("--delay is POS=SPAN", hint="for example --delay 45=+30s")
+        yield place_of(found[1], stimuli), found[2]
+
+
 def _delay(
-    edited: list[Fed | None], stimuli: Sequence[Fed], causes: Causes, text: str, told: list[str]
+    edited: list[Fed | None],
+    stimuli: Sequence[Fed],
+    causes: Causes,
+    place: int,
+    text: str,
+    told: list[str],
 ) -> list[Fed]:
     """Take a stimulus and what it caused out of the row; returns them as they are moved."""
-    found = _DELAY.fullmatch(text)
-    if found is None:
-        raise InputError("--delay is POS=SPAN", hint="for example --delay 45=+30s")
-    place, later = place_of(found[1], stimuli), span_of(found[2])
+    later = span_of(text)
     fed = edited[place]
     if fed is None:
+        raise _gone(stimuli[place])
+    if not later:
         raise InputError(
-            f"{_name(stimuli[place])} is dropped or moved already", hint="name it once"
+            f"{_name(fed)} is moved by nothing", hint="for example --delay 45=+30s, or 45=-2s"
         )
+    if abs(later) > MOVED_S_MAX * NS:
+        raise InputError(f"{_name(fed)} is moved by more than 31 days", hint="move it by less")
     if fed.late is not None:
         _wait(edited, place, later)
     along = caused_by({place}, causes)
-    told.append(f"{_name(fed)}: {_sign(later)}{later / NS:g} s{_along(stimuli, along)}")
+    moved_by = text.strip() if text[0] in "+-" else f"+{text.strip()}"
+    told.append(f"{_name(fed)}: {moved_by}{_along(stimuli, along)}")
     moved = []
     for one in sorted(along):
         if (fed := edited[one]) is not None:
@@ -120,9 +179,10 @@ def _delay(
 def _later(fed: Fed, later: int, named: bool) -> Fed:
     """A stimulus so much later; a timer that was named keeps its due instant and is so late."""
     stimulus = replace(fed.stimulus, at=fed.stimulus.at + later)
+    if stimulus.at < 0:
+        raise InputError(f"{_name(fed)} would be before 1970", hint="move it by less")
     if stimulus.last_at is not None:
         stimulus = replace(stimulus, last_at=stimulus.last_at + later)
-    check(stimulus)
     if fed.late is None or not isinstance(stimulus, TimerFired):
         return replace(fed, stimulus=stimulus, waiting=frozenset())
     late = fed.late + later if named else fed.late
@@ -164,17 +224,11 @@ def _refuse_timer(fed: Fed, done: str) -> None:
         )
 
 
-def span_of(text: str) -> int:
-    """A span in ns: `+30s`, `-2s`, `1.5h`, `250ms`."""
-    found = _SPAN.fullmatch(text.strip())
-    if found is None:
-        raise InputError("that is no span of time", hint="for example +30s, -2s, 5m, 250ms")
-    sign = -1 if found[1] == "-" else 1
-    return sign * span(found[2]) * span(_UNITS_S[found[3]]) // NS
-
-
-def _sign(later: int) -> str:
-    return "+" if later >= 0 else ""
+def _gone(fed: Numbered) -> InputError:
+    return InputError(
+        f"{_name(fed)} is dropped or moved already, by itself or with what caused it",
+        hint="name it once; what a stimulus caused goes along with it",
+    )
 
 
 def _name(fed: Numbered) -> str:

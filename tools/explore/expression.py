@@ -11,23 +11,19 @@ from __future__ import annotations
 import ast
 import operator
 import warnings
-from collections.abc import Callable, Collection
-from difflib import get_close_matches
+from collections.abc import Callable, Collection, Mapping
 from enum import Enum
-from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
-from ...statemachine.errors import InputError
-from .scene import ATTRIBUTES, LISTS, NAMES, WORDS, Scene, Value, fate, readable
+from .scene import ATTRIBUTES, NAMES, Scene, Value, fate, readable
+from .words import ExpressionError, check, unknown, where
 
 CHARACTERS_MAX = 1_000
 NODES_MAX = 200
-
-
-class ExpressionError(InputError):
-    """The expression is not understood."""
+_NONE: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
@@ -42,10 +38,14 @@ _LANGUAGE = "comparisons, in, and, or, not, names with fields, reply(…), len(�
 class Expression:
     """A question to be asked of any number of records; `names` are those that it asks about."""
 
-    def __init__(self, text: str) -> None:
-        """Compile a text; raises `ExpressionError` that says what is wrong and where."""
+    def __init__(self, text: str, seen: Mapping[str, Collection[str]] = _NONE) -> None:
+        """Compile a text; raises `ExpressionError` that says what is wrong and where.
+
+        `seen` are the words of the incident that it is asked about (`words.words_of`).
+        """
         self.text = text.strip()
         tree = _parsed(self.text)
+        check(tree, seen)
         self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
         self._ask = _compiled(tree.body)
 
@@ -109,34 +109,30 @@ def _constant(node: ast.expr) -> Any:
         case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
             return [_constant(item) for item in items]
     what = type(node).__name__
-    raise ExpressionError(f"{what} {_where(node)} is not part of the language", hint=_LANGUAGE)
+    raise ExpressionError(f"{what} {where(node)} is not part of the language", hint=_LANGUAGE)
 
 
 def _named(name: str, node: ast.expr) -> Value:
     if name not in NAMES:
-        raise _unknown("name", name, NAMES, node)
+        raise unknown("name", name, NAMES, node)
     found = NAMES[name]
     return lambda scene: readable(name, found(scene))
 
 
 def _attribute(holder: Value, name: str, node: ast.expr) -> Value:
     if name not in ATTRIBUTES:
-        raise _unknown("field", name, ATTRIBUTES, node)
+        raise unknown("field", name, ATTRIBUTES, node)
 
-    def read(scene: Scene) -> Any:
-        held = holder(scene)
-        if isinstance(held, dict):
-            return readable(name, held.get(name))
-        known = isinstance(held, msgspec.Struct) and hasattr(held, name)
-        return readable(name, getattr(held, name)) if known else None
-
-    return read
+    return _item(holder, name)
 
 
 def _item(holder: Value, key: str) -> Value:
     def read(scene: Scene) -> Any:
         held = holder(scene)
-        return readable(key, held.get(key)) if isinstance(held, dict) else None
+        if isinstance(held, dict):
+            return readable(key, held.get(key))
+        known = isinstance(held, msgspec.Struct) and key in ATTRIBUTES and hasattr(held, key)
+        return readable(key, getattr(held, key)) if known else None
 
     return read
 
@@ -146,9 +142,9 @@ def _call(name: str, argument: ast.expr, node: ast.expr) -> Value:
         match argument:
             case ast.Constant(value=str(reply)):
                 return lambda scene: fate(scene, reply)
-        raise ExpressionError(f"reply {_where(node)} takes an id", hint='reply("r1").outcome')
+        raise ExpressionError(f"reply {where(node)} takes an id", hint='reply("r1").outcome')
     if name != "len":
-        raise _unknown("function", name, ("reply", "len"), node)
+        raise unknown("function", name, ("reply", "len"), node)
     counted = _compiled(argument)
 
     def count(scene: Scene) -> int:
@@ -160,10 +156,6 @@ def _call(name: str, argument: ast.expr, node: ast.expr) -> Value:
 
 def _comparison(node: ast.Compare) -> Value:
     sides = [node.left, *node.comparators]
-    for (left, right), op in zip(pairwise(sides), node.ops, strict=True):
-        _check_words(left, right)
-        if not isinstance(op, ast.In | ast.NotIn) or _name_of(right) in LISTS:
-            _check_words(right, left)
     values = [_compiled(side) for side in sides]
     tests = [_test(op, node) for op in node.ops]
 
@@ -206,7 +198,7 @@ def _ordered(order: Callable[[Any, Any], bool], left: Any, right: Any, node: ast
         return order(left, right)
     except TypeError:
         raise ExpressionError(
-            f"{_kind(left)} and {_kind(right)} {_where(node)} have no order",
+            f"{_kind(left)} and {_kind(right)} {where(node)} have no order",
             hint="compare numbers with numbers, and text (times too) with text",
         ) from None
 
@@ -238,46 +230,7 @@ def _alike(left: Any, right: Any) -> tuple[Any, Any]:
     return left, right
 
 
-def _check_words(side: ast.expr, other: ast.expr) -> None:
-    """Refuse a word that a name of a fixed list never is; a state may be written as it prints."""
-    name = _name_of(side)
-    if name is None or name not in WORDS:
-        return
-    known = WORDS[name]
-    for item in other.elts if isinstance(other, ast.Tuple | ast.List | ast.Set) else [other]:
-        if isinstance(item, ast.Constant) and isinstance(item.value, str):
-            if name == "state":
-                item.value = item.value.replace("-", "_")
-            if item.value not in known:
-                raise _unknown(LISTS.get(name, name), item.value, known, item)
-
-
-def _name_of(side: ast.expr) -> str | None:
-    """The name at the end of a side; what was recorded may hold words of another version."""
-    match side:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=ast.Name(id="recorded")):
-            return None
-        case ast.Attribute(attr=name):
-            return name
-    return None
-
-
-def _unknown(what: str, given: str, known: Collection[str], node: ast.expr) -> ExpressionError:
-    near = get_close_matches(given, list(known), 3, 0.6) or sorted(known)[:12]
-    more = ", …" if len(near) == 12 and len(known) > 12 else ""
-    return ExpressionError(
-        f"there is no {what} {given[:40]!a} ({_where(node)})",
-        hint=f"did you mean {', '.join(near)}{more}",
-    )
-
-
 def _kind(value: Any) -> str:
     if isinstance(value, str):
         return "text"
     return "a number" if isinstance(value, int | float) else "a list or an object"
-
-
-def _where(node: ast.expr) -> str:
-    return f"at character {node.col_offset + 1}"

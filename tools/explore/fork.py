@@ -8,33 +8,41 @@ where in the fork nobody asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, count
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from ...eventstore.bundle import Bundle
+from ...eventstore.bundle_format import Bundle
+from ...statemachine.account import due_of, pending_timers
 from ...statemachine.errors import InputError
 from ...statemachine.outcome import Settled
 from ...statemachine.policy import NS
 from ...statemachine.stimuli import TimerFired
-from ..replay.divergence import Replayed
+from .. import wording
+from ..moments import clock, span_of
+from ..replay.divergence import Divergence, Replayed, summed
 from ..replay.replay import Step, compare, replay, run_closed
 from .causes import read
-from .edits import edit, span_of
+from .edits import MOVED_S_MAX, edit
 from .scene import Scene, fate
 
-RUN_ON_S_MAX = 366 * 86_400
-"""A line that is down dials every few minutes: what lies further ahead is more of the same."""
+Firing = tuple[str, str | None, int, int]
 
 
-class Change(msgspec.Struct, frozen=True):
-    """Something that is other in the fork: what it was then and is now, None where it is not."""
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something that is other in the fork: what it was then and is now, None where it is not.
+
+    `note` says why, or that `now` lies behind the end of the run.
+    """
 
     what: str
     then: Any
     now: Any
+    note: str = ""
 
 
 class Fork(msgspec.Struct, frozen=True):
@@ -71,9 +79,11 @@ def fork(
         raise InputError("there is nothing to change", hint="give --set, --drop or --delay")
     stimuli, causes = read(bundle)
     feds, told = edit(stimuli, causes, sets, drops, delays)
-    end = max((fed.stimulus.at for fed in chain(stimuli, feds)), default=0)
+    end = max(fed.stimulus.at for fed in chain(stimuli, feds))
     same_end = not feds or end == stimuli[-1].stimulus.at == feds[-1].stimulus.at
-    until = None if run_on is None and same_end else end + _run_on(run_on or "0s")
+    until = (
+        None if run_on is None and same_end else end + _run_on("0s" if run_on is None else run_on)
+    )
     then, now = _numbered(
         list(run_closed(stimuli, bundle.before, until=until)),
         list(run_closed(feds, bundle.before, until=until)),
@@ -82,40 +92,71 @@ def fork(
     return Fork(
         told,
         len(already),
-        msgspec.structs.replace(compare(then, now), records=len(stimuli)),
-        _timers(then, now),
+        summed(len(stimuli), _in_time(compare(then, now).divergences, then)),
+        _timers(then, now, end, run_on is not None),
         _replies(then, now),
         Change("state", _states(then), _states(now)),
     )
 
 
+def _in_time(found: Iterable[Divergence], then: Sequence[Step]) -> list[Divergence]:
+    """Differences in the order in which they happened, or now happen."""
+    at = accumulate((step.stimulus.at for step in then), max)
+    when = dict(zip((step.version for step in then), at, strict=True))
+    return sorted(
+        found, key=lambda one: one.now["at"] if one.kind == "extra" else when[one.version or 0]
+    )
+
+
 def _numbered(then: list[Step], now: list[Step]) -> tuple[list[Step], list[Step]]:
-    """Number the timers that the log doesn't have, so that one that fires in both is the same."""
+    """Number the timers that the log doesn't have; one that fires in both has one number.
+
+    What fires in both at the same instant is the same, whichever of the log's it stood for.
+    """
     last = max((step.version for step in then), default=0)
-    added = (step for step in then if not step.version)
-    numbers = {_firing(step): last + count for count, step in enumerate(added, 1)}
+    added = count(last + 1)
+    then = [step if step.version else replace(step, version=next(added)) for step in then]
+    known = {firing: step for firing, step in zip(_firings(then), then, strict=True) if firing}
+    firings = list(_firings(now))
+    taken = {known[firing].version for firing in firings if firing in known}
 
-    def number(step: Step) -> Step:
-        version = step.version or numbers.get(_firing(step), 0)
-        return msgspec.structs.replace(step, version=version)
+    def number(step: Step, firing: Firing | None) -> Step:
+        if firing is None:
+            return step
+        if firing in known:
+            same = known[firing]
+            return replace(step, version=same.version, position=same.position)
+        return replace(step, version=0, position=0) if step.version in taken else step
 
-    return [number(step) for step in then], [number(step) for step in now]
+    return then, [number(*pair) for pair in zip(now, firings, strict=True)]
 
 
-def _firing(step: Step) -> tuple[str, str | None, int] | None:
-    fired = step.stimulus
-    return (fired.timer, fired.reply, fired.at) if isinstance(fired, TimerFired) else None
+def _firings(steps: Iterable[Step]) -> Iterator[Firing | None]:
+    """Of each step that is a timer: which one, when, and the how manieth at that instant."""
+    seen: Counter[tuple[str, str | None, int]] = Counter()
+    for step in steps:
+        fired = step.stimulus
+        if isinstance(fired, TimerFired):
+            itself = (fired.timer, fired.reply, fired.at)
+            seen[itself] += 1
+            yield *itself, seen[itself]
+        else:
+            yield None
 
 
 def _run_on(text: str) -> int:
     ns = span_of(text)
-    if not 0 <= ns <= RUN_ON_S_MAX * NS:
-        raise InputError("the clock goes on for 0 s to 366 days", hint="--run-on 10m")
+    if not 0 <= ns <= MOVED_S_MAX * NS:
+        raise InputError("the clock goes on for 0 s to 31 days", hint="--run-on 10m")
     return ns
 
 
-def _timers(then: Iterable[Step], now: Iterable[Step]) -> list[Change]:
-    """The timers that fire at another instant, or in one of both only, in the order of time."""
+def _timers(then: Sequence[Step], now: Sequence[Step], end: int, whole: bool) -> list[Change]:
+    """The timers that fire at another instant, or in one of both only, in the order of time.
+
+    Those that the fork still has at its `end` (UTC ns) would fire later; `whole` leaves out the
+    ones that never fired.
+    """
     was = {step.version: step for step in then if isinstance(step.stimulus, TimerFired)}
     changes: list[Change] = []
     for step in now:
@@ -124,14 +165,48 @@ def _timers(then: Iterable[Step], now: Iterable[Step]) -> list[Change]:
             before = old.stimulus.at if old is not None else None
             if before != step.stimulus.at:
                 changes.append(Change(_timer(step.stimulus), before, step.stimulus.at))
+    pending = pending_timers(now[-1].after) if now else {}
+    cancelled = _cancelled(now) if was else {}
     for step in was.values():
-        assert isinstance(step.stimulus, TimerFired)
-        changes.append(Change(_timer(step.stimulus), step.stimulus.at, None))
+        fired = step.stimulus
+        assert isinstance(fired, TimerFired)
+        timer = (fired.timer, fired.reply)
+        due = pending.pop(timer, None)
+        by = cancelled.get((*timer, due_of(step.before, *timer)))
+        note = _later(due, end) if due is not None else by or "not set for that instant"
+        changes.append(Change(_timer(fired), fired.at, due, note))
+    if not whole:
+        known = pending_timers(then[-1].after) if then else {}
+        changes += [
+            Change(_timer_of(*timer), None, due, _later(due, end))
+            for timer, due in pending.items()
+            if timer not in known
+        ]
     return sorted(changes, key=lambda change: (change.now or change.then, change.what))
 
 
+def _later(due: int, end: int) -> str:
+    minutes = max(1, -((end - due) // (60 * NS)))
+    return f"after the end: --run-on {minutes}m"
+
+
+def _cancelled(steps: Iterable[Step]) -> dict[tuple[str, str | None, int | None], str]:
+    """What took away each timer that was set, by the instant it was due at."""
+    found: dict[tuple[str, str | None, int | None], str] = {}
+    for step in steps:
+        where = f"position {step.position}" if step.position else clock(step.stimulus.at)
+        gone = pending_timers(step.before).items() - pending_timers(step.after).items()
+        for (timer, reply), due in gone:
+            found[timer, reply, due] = f"{where}, {step.decided.rule}, took it away"
+    return found
+
+
 def _timer(fired: TimerFired) -> str:
-    return f"{fired.timer} of {fired.reply}" if fired.reply is not None else fired.timer
+    return _timer_of(fired.timer, fired.reply)
+
+
+def _timer_of(timer: str, reply: str | None) -> str:
+    return timer if reply is None else f"{timer} of {reply}"
 
 
 def _replies(then: Sequence[Step], now: Sequence[Step]) -> list[Change]:
@@ -162,7 +237,7 @@ def _fates(steps: Sequence[Step]) -> dict[str, str]:
 def _states(steps: Iterable[Step]) -> list[list[Any]]:
     path: list[list[Any]] = []
     for step in steps:
-        state = step.after.state.printed if step.after.state is not None else "unclaimed"
+        state = wording.state(step.after.state)
         if not path or path[-1][1] != state:
             path.append([step.stimulus.at, state])
     return path

@@ -13,22 +13,22 @@ that is part of the difference keeps all that led to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
-from ...eventstore.bundle import Bundle
+from ...eventstore.bundle_format import Bundle
 from ...statemachine.account import Account
 from ...statemachine.errors import InputError
 from ...statemachine.invariants import Past, judge_of
-from ...statemachine.machine import compiled_step
 from ...statemachine.outcome import Outcome, Settled
 from ..replay.reading import Fed
-from ..replay.replay import Step, tried
+from ..replay.replay import Step, divergence_of, run
 from .causes import Causes, closed, read
-from .expression import Expression, ExpressionError
+from .expression import Expression
 from .scene import Scene
+from .words import ExpressionError, words_of
 
 
 class Minimised(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ def minimise(bundle: Bundle, keep: str) -> Minimised:
         nonlocal trials
         trials += 1
         shows = kept(before)
-        for count, step in enumerate(_run((stimuli[place] for place in places), before), 1):
+        for count, step in enumerate(run((stimuli[place] for place in places), before), 1):
             if shows(step) is not None:
                 return list(places[:count])
         return None
@@ -77,7 +77,7 @@ def minimise(bundle: Bundle, keep: str) -> Minimised:
             hint="`linewarden step` shows what is; --keep diverges needs code that differs",
         )
     least = _least(whole, causes, needed)
-    steps = list(_run((stimuli[place] for place in least), before))
+    steps = list(run((stimuli[place] for place in least), before))
     shows = kept(before)
     told = [shows(step) for step in steps][-1]
     return Minimised(keep.strip(), told or "", len(stimuli), trials, steps)
@@ -102,15 +102,6 @@ def _least(
             size = max(1, min(size, len(least)) // 2)
         elif not found:
             return least
-
-
-def _run(stimuli: Iterable[Fed], before: Account) -> Iterator[Step]:
-    """Open loop: each stimulus on the state that today's code made of those before."""
-    account = before
-    for fed in stimuli:
-        outcome, after = tried(account, fed.stimulus, compiled_step)
-        yield Step(fed.version, fed.position, fed.stimulus, fed.recorded, outcome, account, after)
-        account = after
 
 
 def parts_of(outcome: Outcome) -> dict[str, Any]:
@@ -144,7 +135,7 @@ def _kept(keep: str, stimuli: Sequence[Fed], before: Account) -> Kept:
     kind, _, name = keep.partition(":")
     if kind == "invariant":
         return _invariant(name.strip())
-    expression = Expression(keep)
+    expression = Expression(keep, words_of(run(stimuli, before)))
     if expression.names & {"recorded", "diverges"}:
         raise ExpressionError(
             "what was recorded says nothing of a thinner row, so it can't be kept",
@@ -154,16 +145,16 @@ def _kept(keep: str, stimuli: Sequence[Fed], before: Account) -> Kept:
 
 
 def _divergence(stimuli: Sequence[Fed], before: Account) -> Kept:
-    for step in _run(stimuli, before):
-        first, parts = step, differing_parts(step)
-        if parts:
+    for first in run(stimuli, before):
+        found = divergence_of(first)
+        if found is not None:
             break
     else:
         raise InputError(
             "the incident replays as it was recorded, so there is no divergence to keep",
             hint="--keep invariant:NAME, or an expression such as 'state == \"conflict\"'",
         )
-    told = f"rule {first.recorded.rule if first.recorded else None} -> {first.decided.rule}"
+    told, parts = f"rule {found.rule} -> {found.rule_now}", differing_parts(first)
 
     def shows(step: Step) -> str | None:
         if step.version != first.version:

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, NamedTuple, get_args
 
 import msgspec
 
-from ...projections.explanations import EXPLANATIONS
 from ...statemachine import account as states
 from ...statemachine.account import Account, pending_timers
 from ...statemachine.identity import Identity
-from ...statemachine.lifecycle import TABLE, Phase, State
-from ...statemachine.outcome import Effect, Outcome, ReplyOutcome, Settled
+from ...statemachine.outcome import Effect, Outcome, Settled
 from ...statemachine.policy import Policy
-from ...statemachine.stimuli import KINDS, TimerName
-from ..moments import instant
-from ..replay.divergence import differ
-from ..replay.reading import decision_of
-from ..replay.replay import Step
+from ...statemachine.stimuli import KINDS
+from ..moments import instant, is_instant
+from ..replay.replay import Step, divergence_of
 
 
 class Scene(NamedTuple):
@@ -49,14 +45,6 @@ def fate(scene: Scene, name: str) -> Fate:
     return Fate() if settled is None else Fate(settled.outcome, settled.reason)
 
 
-def diverges(step: Step) -> bool:
-    """Whether today's code decides otherwise than it was recorded."""
-    if step.recorded is None:
-        return False
-    was, now = (decision_of(step.stimulus, one, 1, 1) for one in (step.recorded, step.decided))
-    return differ(was, now) is not None
-
-
 def _timers(account: Account) -> dict[str, int]:
     return {name: due for (name, reply), due in pending_timers(account).items() if reply is None}
 
@@ -76,45 +64,29 @@ NAMES: dict[str, Value] = {
     "version": lambda scene: scene.step.version,
     "before": lambda scene: scene.step.before,
     "recorded": lambda scene: scene.step.recorded,
-    "diverges": lambda scene: diverges(scene.step),
+    "diverges": lambda scene: divergence_of(scene.step) is not None,
     "timers": lambda scene: _timers(scene.step.after),
     **{name: _field(name) for name in (*states.FIELDS, "live", "policy")},
 }
 """What an expression can name. Fields of the account are as the record left them."""
 
-_STRUCTS: tuple[Any, ...] = (
+STRUCTS: tuple[Any, ...] = (
     *(Account, states.Hold, states.Close, states.AskedClaim, states.PairingWindow),
     *(states.Lingering, states.Reply, Identity, Policy, Outcome, Settled, Fate),
     *(*KINDS.values(), *get_args(Effect)),
 )
+"""What is a value, or has values, in an expression."""
+
 ATTRIBUTES = {
-    *(name for struct in _STRUCTS for name in struct.__struct_fields__),
+    *(name for struct in STRUCTS for name in struct.__struct_fields__),
     *("live", "policy"),
     *states.TIMERS,
 }
 """Everything that may stand behind a dot; what a value does not have is None."""
 
-_RULES = {*EXPLANATIONS, *(row.rule for row in TABLE)}
-WORDS: dict[str, Collection[str]] = {
-    "state": [state.value for state in State],
-    "phase": [phase.value for phase in Phase],
-    "stimulus": KINDS,
-    "rule": _RULES,
-    "effects": [str(effect.__struct_config__.tag) for effect in get_args(Effect)],
-    "timer": get_args(TimerName),
-    "timers": states.TIMERS,
-    "outcome": [*get_args(ReplyOutcome), "held", "sending"],
-}
-"""Names whose values are words of a fixed list: another word is a slip of the pen."""
-
-LISTS = {"effects": "effect", "timers": "timer"}
-"""Those of them that hold several words, and what one of these is called."""
-
-_INSTANTS = {"at", "since", "until", "proof", "late_opening", "gap_since"}
-
 
 def readable(name: str, value: Any) -> Any:
     """A value as people write it: an instant is text, so that a time can be compared with it."""
-    if type(value) is int and (name in _INSTANTS or name.endswith("_at") or name in states.TIMERS):
+    if is_instant(name, value) or (name in states.TIMERS and type(value) is int):
         return instant(value) if value else None
     return value

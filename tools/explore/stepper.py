@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...eventstore.bundle import Bundle
+from ...eventstore.bundle_format import Bundle
 from ...projections.explanations import explain, explain_reply
 from ...statemachine.errors import InputError
 from ...statemachine.outcome import Settled
-from ..replay.divergence import differ
-from ..replay.reading import decision_of
-from ..replay.replay import Step, run
+from ..replay.raised import Raised
+from ..replay.reading import stimuli_of
+from ..replay.replay import Step, divergence_of, run
 from ..replay.telling import harmless, tell_one
 from .expression import Expression
 from .places import place_of
 from .scene import Scene, fate
-from .telling import account_diff, account_told, effect_told, line_of
+from .telling import account_diff, account_told, brought, effect_told, line_of
+from .words import words_of
 
 COUNT_MAX = 1_000_000
 HELP = (
@@ -52,10 +53,9 @@ class Stepper:
     """Stands at one record of an incident; `do` takes a command and gives its answer."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._steps: Sequence[Step] = list(run(bundle))
-        if not self._steps:
-            raise InputError("the incident holds no stimulus", hint="there is nothing to step to")
+        self._steps: Sequence[Step] = list(run(stimuli_of(bundle), bundle.before))
         self._place = 0
+        self._words = words_of(self._steps)
         self._breaks: dict[int, Expression] = {}
         self._number = 0
         self._settled: dict[str, tuple[int, Settled]] = {}
@@ -84,7 +84,7 @@ class Stepper:
             "delete": self._delete,
             "continue": _alone(lambda: self._on(1)),
             "back": _alone(lambda: self._on(-1)),
-            "print": lambda rest: ["yes" if Expression(rest)(self._scene(self._place)) else "no"],
+            "print": self._print,
             "state": self._state,
             "why": self._why,
             "diff": self._diff,
@@ -97,6 +97,7 @@ class Stepper:
         """The record that it stands at: what came, what was decided, what is asked for."""
         step = self._steps[self._place]
         rows = [f"{self._place + 1} of {len(self._steps)}  (v{step.version})", line_of(step)]
+        rows += [f"        with {brought(step.stimulus)}"]
         rows += [f"        asks for {effect_told(one)}" for one in step.decided.effects]
         rows += [
             f"        {reply} is {settled.outcome}" + (f": {settled.reason}" * bool(settled.reason))
@@ -105,14 +106,7 @@ class Stepper:
         return [harmless(row) for row in rows] + self._divergence()
 
     def _divergence(self) -> list[str]:
-        step = self._steps[self._place]
-        if step.recorded is None:
-            return []
-        was, now = (
-            decision_of(step.stimulus, outcome, step.version, step.position)
-            for outcome in (step.recorded, step.decided)
-        )
-        found = differ(was, now)
+        found = divergence_of(self._steps[self._place])
         return [f"        diverges: {tell_one(found)}"] if found is not None else []
 
     def _scene(self, place: int) -> Scene:
@@ -153,10 +147,14 @@ class Stepper:
     # Breakpoints
 
     def _break(self, rest: str) -> list[str]:
-        expression = Expression(rest)
+        expression = Expression(rest, self._words)
         self._number += 1
         self._breaks[self._number] = expression
         return [harmless(f"breakpoint {self._number}: {expression.text}")]
+
+    def _print(self, rest: str) -> list[str]:
+        asked = Expression(rest, self._words)
+        return ["yes" if asked(self._scene(self._place)) else "no"]
 
     def _listed_breaks(self) -> list[str]:
         rows = [harmless(f"{number}: {one.text}") for number, one in self._breaks.items()]
@@ -182,6 +180,10 @@ class Stepper:
         step = self._steps[self._place]
         if rest:
             return self._why_reply(rest)
+        recorded = step.recorded.rule if step.recorded is not None else None
+        if isinstance(step.decided, Raised):
+            rows = [f"this code raised {step.decided.raised}", "so nothing was decided"]
+            return [harmless(row) for row in [*rows, f"it was recorded as {recorded}"]]
         rows = [f"{step.decided.rule}: {explain(step.decided.rule)}"]
         after = step.after
         if after.state is not None:
@@ -191,7 +193,6 @@ class Stepper:
                 + (f", and the last cause was {because}" if because else "")
             )
         found = self._divergence()
-        recorded = step.recorded.rule if step.recorded is not None else None
         rows.append(found[0].strip() if found else f"it was recorded so: {recorded}")
         return [harmless(row) for row in rows]
 

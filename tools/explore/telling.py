@@ -9,7 +9,8 @@ import msgspec
 
 from ...statemachine.account import Account, pending_timers
 from ...statemachine.outcome import Effect
-from ...statemachine.stimuli import Stimulus, name_of
+from ...statemachine.stimuli import Stimulus
+from .. import wording
 from ..moments import clock, relative
 from ..replay.divergence import Divergence
 from ..replay.replay import Step
@@ -20,20 +21,14 @@ from .scene import readable
 LINES_MAX = 30
 """Differences of a kind that a fork shows."""
 
-_KNOWN = {"stimulus", "at", "controller", "source", "jitter"}
 
-
-def told(stimulus: Stimulus) -> str:
-    """A stimulus with what it brought along: `closed code=440 controller=A`."""
+def brought(stimulus: Stimulus) -> str:
+    """What a stimulus brought along, as an expression names it: `controller=A code=440`."""
     fields: dict[str, Any] = msgspec.to_builtins(stimulus)
-    brought = {name: value for name, value in fields.items() if name not in _KNOWN}
-    if stimulus.controller is not None:
-        brought["controller"] = stimulus.controller
     return " ".join(
-        [
-            name_of(stimulus),
-            *(f"{key}={_plain(readable(key, one))}" for key, one in brought.items()),
-        ]
+        f"{name}={_plain(readable(name, value))}"
+        for name, value in fields.items()
+        if name not in ("stimulus", "at", "jitter")
     )
 
 
@@ -42,9 +37,10 @@ def line_of(step: Step) -> str:
     where = f"{step.position:>6}" if step.position else "     +"
     moved = ""
     if step.before.state is not step.after.state:
-        moved = f"  {_state(step.before)} > {_state(step.after)}"
-    when = clock(step.stimulus.at)
-    return harmless(f"{where}  {when}  {told(step.stimulus)}  {step.decided.rule}{moved}")
+        moved = f"  {wording.state(step.before.state)} > {wording.state(step.after.state)}"
+    when, told = clock(step.stimulus.at), msgspec.to_builtins(step.stimulus)
+    what = wording.observed(told["stimulus"], told, detail=True)
+    return harmless(f"{where}  {when}  {what}  {step.decided.rule}{moved}")
 
 
 def effect_told(effect: Effect) -> str:
@@ -94,7 +90,8 @@ def fork_told(fork: Fork, name: str) -> list[str]:
     rows = [f"what if, of {name}:", *(f"  {edit}" for edit in fork.edits)]
     if fork.already:
         rows += [
-            f"this code decides {fork.already} records otherwise without any change;"
+            f"this code decides {fork.already} record{'s' * (fork.already > 1)} otherwise"
+            " without any change;"
             " it is compared with itself"
         ]
     found = fork.records.divergences
@@ -110,7 +107,8 @@ def fork_told(fork: Fork, name: str) -> list[str]:
     if then == now:
         rows.append("states: the same way at the same times")
     else:
-        rows += ["states:", f"  then  {_way(then)}", f"  now   {_way(now)}"]
+        dated = len({clock(at)[:10] for at, _ in [*then, *now]}) > 1
+        rows += ["states:", f"  then  {_way(then, dated)}", f"  now   {_way(now, dated)}"]
     return [harmless(row) for row in rows]
 
 
@@ -129,27 +127,29 @@ def _record_told(divergence: Divergence) -> str:
 
 
 def _timer_told(change: Change) -> str:
-    if change.then is None:
-        return f"{change.what}: fires only now, {clock(change.now)}"
+    note = f" ({change.note})" if change.note else ""
     if change.now is None:
-        return f"{change.what}: does not fire any more, then {clock(change.then)}"
-    return f"{change.what}: {clock(change.then)} -> {clock(change.now)}"
+        return f"{change.what}: does not fire any more, then {clock(change.then)}{note}"
+    if change.then is None:
+        when = "is set now, for" if change.note else "fires only now,"
+        return f"{change.what}: {when} {clock(change.now)}{note}"
+    return f"{change.what}: {clock(change.then)} -> {clock(change.now)}{note}"
 
 
 def _changed(change: Change) -> str:
     return f"{change.what}: {change.then or 'never submitted'} -> {change.now or 'never submitted'}"
 
 
-def _way(path: list[list[Any]]) -> str:
-    parts = [f"{state} {clock(at)[11:]}" for at, state in path]
+def _way(path: list[list[Any]], dated: bool) -> str:
+    """The states with their times, and with the day where it is another than before."""
+    parts, day = [], "" if dated else None
+    for state, at in ((state, clock(at)) for at, state in path):
+        parts.append(f"{state} {at if day not in (None, at[:10]) else at[11:]}")
+        day = at[:10] if dated else None
     if len(parts) > LINES_MAX:
         half = LINES_MAX // 2
         parts[half:-half] = [f"({len(parts) - LINES_MAX} more)"]
     return " > ".join(parts)
-
-
-def _state(account: Account) -> str:
-    return account.state.printed if account.state is not None else "unclaimed"
 
 
 def _plain(value: Any) -> str:

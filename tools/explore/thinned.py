@@ -14,10 +14,12 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
-from ...eventstore import Record, chain, codec
-from ...eventstore.bundle import Bundle, Point, Trailer, table_hash
-from ...eventstore.upcast import upcast_record, upcast_state
+from ...eventstore import NewRecord, Record, codec
+from ...eventstore.bundle_format import Bundle
+from ...eventstore.chained import chained
+from ...eventstore.upcast import upcast_record
 from ...statemachine.account import Account, evolve
 from ...statemachine.stimuli import name_of
 from ...statemachine.version import SCHEMA, VERSION
@@ -32,44 +34,30 @@ def thinned(bundle: Bundle, minimised: Minimised) -> Bundle:
     """The bundle of what is left of an incident."""
     header, steps = bundle.header, minimised.steps
     versions = {step.version: header.first + place for place, step in enumerate(steps)}
-    log = _log_of(bundle, minimised)
     originals = {record.version: record for record in bundle.records}
-    before = head = chain.genesis(log, header.account)
-    account, records = bundle.before, []
+    account, news = bundle.before, []
     for step in steps:
         original = originals[step.version]
         outcome = _written(step, minimised.keep == "diverges" and step is steps[-1])
         account = evolve(account, outcome.get("changes", {}))
         body = codec.encode(_content(original, step, outcome, account, versions, header.first))
-        leaf = chain.leaf(body)
-        head = chain.link(head, leaf)
-        records.append(
-            Record(
-                position=original.position,
-                stream=header.account,
-                version=versions[step.version],
-                id=original.id,
-                at=step.stimulus.at,
-                type=name_of(step.stimulus),
-                state=account.state.value if account.state is not None else None,
-                reply=getattr(step.stimulus, "reply", None),
-                body=body,
-                leaf=leaf,
-                chain=head,
-            )
-        )
-    last = header.first + len(steps) - 1
-    made = msgspec.structs.replace(
-        header,
-        log=log.hex(),
-        last=last,
-        before=Point(header.first - 1, before.hex()),
-        snapshot=upcast_state(header.snapshot, header.schema),
+        state = account.state.value if account.state is not None else None
+        reply = getattr(step.stimulus, "reply", None)
+        kind = name_of(step.stimulus)
+        news.append(NewRecord(original.id, step.stimulus.at, kind, state, reply, body))
+    made = chained(news, _log_of(bundle, minimised), header.account, header.first)
+    records = [
+        replace(record, position=step.position)
+        for record, step in zip(made.records, steps, strict=True)
+    ]
+    told = replace(
+        made.header,
+        snapshot=codec.in_order(bundle.before),
+        policy=header.policy,
         build=VERSION + MARK,
-        schema=SCHEMA,
-        table=table_hash(),
+        at=header.at,
     )
-    return Bundle(made, records, Trailer(len(records), Point(last, head.hex())))
+    return replace(made, header=told, records=records)
 
 
 def _log_of(bundle: Bundle, minimised: Minimised) -> bytes:

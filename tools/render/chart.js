@@ -235,10 +235,12 @@ class Chart {
   marks() {
     const { records } = this.data, y = this.tops.records + 14;
     this.add('line', { x1: this.left, x2: this.width, y1: y, y2: y, class: 'rule' });
-    let last = -1e9;
+    let last = -1e9, busy = -1e9, told = -1e9;
     records.forEach((record, i) => {
       const x = this.x(i);
-      if (x >= this.left - 6 && x <= this.width + 6 && (x - last >= 2 || record.notices.length)) {
+      // Of records in one place that is seen which had a consequence.
+      const apart = x - last >= 2 || (!record.idle && x - busy >= 2) || record.notices.length;
+      if (x >= this.left - 6 && x <= this.width + 6 && apart) {
         const room = x - last;
         if (i && room > 66) this.add('text', { x: (x + last) / 2, y: y - 5, class: 'soft small', 'text-anchor': 'middle' }, this.passed(i));
         const moved = record.state !== record.before;
@@ -249,7 +251,12 @@ class Chart {
           const flag = this.add('path', { d: `M${x - 7},${top - 3} L${x + 7},${top - 3} L${x},${top + 9} z`, class: 'notice' });
           this.pick(flag, i, 'notice: ' + record.notices.join(', '), this.data.sentences[record.rule]);
         }
+        if (record.times > 1 && x - told > 60) {
+          this.add('text', { x, y: y + 17, class: 'soft small', 'text-anchor': 'middle' }, '×' + record.times.toLocaleString('en'));
+          told = x;
+        }
         last = x;
+        if (!record.idle) busy = x;
       } else if (x < this.left) last = x;
     });
   }

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..cli_incident import schema_errors, source_options
-from ..cli_shape import examples
+from ..cli_shape import clear_errors, examples, source_options
 from ..replay import sealed
 
 if TYPE_CHECKING:
-    from ...eventstore.bundle import Bundle
+    from ...eventstore.bundle_format import Bundle
 
 FORMS = ("mermaid-sequence", "mermaid-state", "perfetto", "otlp", "cloudevents", "html")
 
@@ -29,7 +28,7 @@ FORMS = ("mermaid-sequence", "mermaid-state", "perfetto", "otlp", "cloudevents",
 @click.option("--as", "form", type=click.Choice(FORMS), required=True, help="The form to draw in.")
 @click.option("--out", default=None, help="The new file; the standard output where left out.")
 @click.option("--force", is_flag=True, help="Replace the file where there is one.")
-@schema_errors
+@clear_errors
 def render(
     source: str,
     account: str | None,
@@ -87,25 +86,16 @@ def drawn(bundle: Bundle, form: str) -> Iterable[bytes]:
 
 
 def _write(out: str, parts: Iterable[bytes], force: bool) -> None:
-    from ...statemachine.errors import InputError, LinewardenError
+    from ...eventstore.kind import check_room, there_is
+    from ...statemachine.errors import LinewardenError
 
-    if force and _is_evidence(out):
-        raise InputError(f"{out} is a log or a bundle, and was left", hint="choose another name")
     try:
+        check_room(out, replace=force)
         with open(out, "wb" if force else "xb") as file:
             file.writelines(parts)
     except FileExistsError:
-        raise InputError(
-            f"There is a file at {out}", hint="choose another name, or say --force"
-        ) from None
+        raise there_is(out) from None
     except OSError as error:
         raise LinewardenError(
             f"{out} can't be written: {error.strerror}", hint="look at its folder"
         ) from None
-
-
-def _is_evidence(out: str) -> bool:
-    if not os.path.isfile(out):
-        return False
-    with open(out, "rb") as file:
-        return file.read(16).startswith((b"SQLite format 3", b"\x1f\x8b"))

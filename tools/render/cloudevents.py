@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...eventstore.bundle import Bundle, event_line
+from ...eventstore.bundle_format import Bundle, event_line
 
 
 def cloudevents(bundle: Bundle) -> Iterator[bytes]:

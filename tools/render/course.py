@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from ...eventstore.bundle import Header, Trailer
+from ...eventstore.bundle_format import Header, Trailer
 from ...projections.content import Decided
 from ...projections.gaps import Gap
 from ...projections.timeline import Entry
@@ -22,7 +22,7 @@ LIFE = frozenset({"active", "proof", "silence_at"})
 """What a mere sign of life changes."""
 
 Key = tuple[str, str, str]
-"""What a span is of: its lane, its owner, and what tells it apart from others there."""
+"""What a stretch is of: its lane, its owner, and what tells it apart from others there."""
 
 
 class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,7 +39,7 @@ class Fact(msgspec.Struct, frozen=True, omit_defaults=True):
     due: int | None = None
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Stretch(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A stretch of time in which a fact was so.
 
     `first` is the version that began it, 0 where that was before the incident; `last` the one that
@@ -59,7 +59,7 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Life(msgspec.Struct):
-    """A controller from its claim to its end, as far as the incident holds them; as in `Span`."""
+    """A controller from its claim to its end, as far as the incident holds it; as in `Stretch`."""
 
     controller: str
     epoch: int
@@ -72,8 +72,8 @@ class Life(msgspec.Struct):
     reason: str | None = None
 
 
-class Told(msgspec.Struct):
-    """What became of a reply; as in `Span`. `sends` are versions, each with the controller."""
+class Fate(msgspec.Struct):
+    """What became of a reply; as in `Stretch`. `sends` are versions, each with the controller."""
 
     reply: str
     first: int
@@ -87,8 +87,11 @@ class Told(msgspec.Struct):
     sends: list[tuple[int, str]] = []
 
 
-class Step(msgspec.Struct, frozen=True):
-    """A record in its course: where it is drawn, its entry, and its outcome as plain data."""
+class Mark(msgspec.Struct, frozen=True):
+    """A record in its course: where it is drawn, its entry, and its outcome as plain data.
+
+    It stands for so many stimuli (`times`).
+    """
 
     at: int
     entry: Entry
@@ -96,6 +99,7 @@ class Step(msgspec.Struct, frozen=True):
     decided: Decided
     body: bytes
     chain: str
+    times: int = 1
 
     @property
     def idle(self) -> bool:
@@ -109,33 +113,33 @@ class Course(msgspec.Struct):
 
     header: Header
     trailer: Trailer
-    steps: list[Step]
-    spans: list[Span]
+    marks: list[Mark]
+    stretches: list[Stretch]
     lives: list[Life]
-    replies: list[Told]
+    replies: list[Fate]
     gaps: list[Gap]
 
     @property
     def start(self) -> int:
         """The instant of the first record."""
-        return self.steps[0].at
+        return self.marks[0].at
 
     @property
     def end(self) -> int:
         """The latest instant of all records."""
-        return self.steps[-1].at
+        return self.marks[-1].at
 
-    def lane(self, name: str) -> list[Span]:
-        """The spans of a lane, by their beginnings."""
-        return [span for span in self.spans if span.lane == name]
+    def lane(self, name: str) -> list[Stretch]:
+        """The stretches of a lane, by their beginnings."""
+        return [stretch for stretch in self.stretches if stretch.lane == name]
 
 
-def rows_of(spans: Iterable[Span]) -> list[list[Span]]:
+def rows_of(stretches: Iterable[Stretch]) -> list[list[Stretch]]:
     """Spans in as few rows as it takes that none overlaps another in its row."""
-    rows: list[list[Span]] = []
-    for span in spans:
-        row = next((row for row in rows if row[-1].end <= span.start), None)
+    rows: list[list[Stretch]] = []
+    for stretch in stretches:
+        row = next((row for row in rows if row[-1].end <= stretch.start), None)
         if row is None:
             rows.append(row := [])
-        row.append(span)
+        row.append(stretch)
     return rows

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from ...eventstore import Record, decode
-from ...eventstore.bundle import Bundle
-from ...projections.content import Decided, read, unreadable
+from ...eventstore.bundle_format import Bundle
+from ...projections.content import Decided, unreadable
 from ...projections.gaps import Gap, Gaps
 from ...projections.timeline import entry
 from ...projections.view import AccountView
@@ -17,7 +17,7 @@ from ...statemachine.account import Account, pending_timers
 from ...statemachine.errors import InputError
 from ...statemachine.lifecycle import ENDS
 from ...statemachine.outcome import Send
-from .course import Course, Fact, Key, Life, Span, Step, Told
+from .course import Course, Fact, Fate, Key, Life, Mark, Stretch
 
 RECORDS_MAX = 50_000
 """Of more records nobody sees anything in a picture, and no browser draws it."""
@@ -32,10 +32,12 @@ class _Stimulus(msgspec.Struct, frozen=True):
     timer: str | None = None
     chat: str | None = None
     captured_on: str | None = None
+    times: int = 1
 
 
-class _Body(msgspec.Struct):
-    stimulus: _Stimulus = _Stimulus()
+class _Body(msgspec.Struct, frozen=True):
+    stimulus: _Stimulus
+    outcome: Decided
 
 
 _body = msgspec.json.Decoder(_Body).decode
@@ -60,34 +62,37 @@ class _Following:
         self.view = AccountView(
             bundle.header.account, bundle.header.before.version, machine=before, gaps=_gaps(before)
         )
-        self.replies: dict[str, Told] = {}
+        self.replies: dict[str, Fate] = {}
         self.open: dict[Key, tuple[Fact, int, int]] = {}
         self.at = bundle.records[0].at
         self._turn(Account(), before, 0, _Stimulus())
-        for reply in before.replies or {}:
-            self._reply(reply, 0)
+        for name, pending in (before.replies or {}).items():
+            fate = self._reply(name, 0, pending.chat)
+            fate.outcome = "sending" if pending.in_flight else "held"
         for record in bundle.records:
             self._record(record)
         self._finish()
 
     def _record(self, record: Record) -> None:
-        view, steps, gaps = self.view, self.course.steps, self.view.gaps
+        view, marks, gaps = self.view, self.course.marks, self.view.gaps
         before, known = view.machine, gaps.count
         try:
-            stimulus, decided = _body(record.body).stimulus, read(record.body).outcome
+            body = _body(record.body)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise unreadable(record) from error
+        stimulus, decided = body.stimulus, body.outcome
         view.apply(record)
         self.at = max(self.at, record.at)
         content = decode(record.body)
-        steps.append(
-            Step(
+        marks.append(
+            Mark(
                 at=self.at,
                 entry=entry(record, before.state.value if before.state else None),
                 changes=(content.get("outcome") or {}).get("changes") or {},
                 decided=decided,
                 body=record.body,
                 chain=record.chain.hex(),
+                times=stimulus.times,
             )
         )
         if gaps.count > known:
@@ -96,7 +101,7 @@ class _Following:
         self._replies(record, decided, stimulus)
 
     def _turn(self, before: Account, after: Account, version: int, stimulus: _Stimulus) -> None:
-        """End the spans whose fact is so no more, and begin the new ones."""
+        """End the stretches whose fact is so no more, and begin the new ones."""
         lives = self.course.lives
         if after.controller is not None and after.controller != before.controller:
             if lives and before.controller is not None:
@@ -145,8 +150,8 @@ class _Following:
     def _close(self, key: Key, version: int | None, how: Any) -> None:
         fact, start, first = self.open.pop(key)
         lane: Any = key[0]
-        self.course.spans.append(
-            Span(
+        self.course.stretches.append(
+            Stretch(
                 lane=lane,
                 owner=key[1],
                 what=key[2],
@@ -165,21 +170,21 @@ class _Following:
             self._reply(stimulus.reply, record.version, stimulus.chat, stimulus.captured_on)
         for effect in decided.effects:
             if isinstance(effect, Send) and effect.reply in self.replies:
-                told = self.replies[effect.reply]
-                told.outcome, told.end = "sending", self.at
-                told.sends = [*told.sends, (record.version, effect.controller)]
+                fate = self.replies[effect.reply]
+                fate.outcome, fate.end = "sending", self.at
+                fate.sends = [*fate.sends, (record.version, effect.controller)]
         if decided.rule == "reply.resend" and stimulus.reply in self.replies:
             self.replies[stimulus.reply].outcome = "held"
         for name, settled in decided.settled.items():
-            told = self.replies.get(name) or self._reply(name, 0)
-            told.outcome, told.reason = settled.outcome, settled.reason
-            told.end, told.last = self.at, record.version
+            fate = self.replies.get(name) or self._reply(name, 0)
+            fate.outcome, fate.reason = settled.outcome, settled.reason
+            fate.end, fate.last = self.at, record.version
 
-    def _reply(self, name: str, version: int, chat: Any = None, captured_on: Any = None) -> Told:
-        told = Told(name, version, self.at, self.at, chat, captured_on)
-        self.replies[name] = told
-        self.course.replies.append(told)
-        return told
+    def _reply(self, name: str, version: int, chat: Any = None, captured_on: Any = None) -> Fate:
+        fate = Fate(name, version, self.at, self.at, chat, captured_on)
+        self.replies[name] = fate
+        self.course.replies.append(fate)
+        return fate
 
     def _finish(self) -> None:
         course = self.course
@@ -189,10 +194,10 @@ class _Following:
             course.gaps.append(self.view.gaps.open)
         for life in course.lives:
             life.end = self.at if life.last is None else life.end
-        for told in course.replies:
-            told.end = self.at if told.last is None else told.end
+        for fate in course.replies:
+            fate.end = self.at if fate.last is None else fate.end
         # Of facts that begin together the order is that in which they were said.
-        course.spans.sort(key=lambda span: (span.start, span.first))
+        course.stretches.sort(key=lambda stretch: (stretch.start, stretch.first))
 
 
 def _gaps(before: Account) -> Gaps:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from ...statemachine.version import VERSION
-from .course import Course, Life, Span, Step, Told
+from .course import Course, Fate, Life, Mark, Stretch
 
 INTERNAL, CLIENT, PRODUCER = 1, 3, 4
 OK, ERROR = 1, 2
@@ -60,19 +60,23 @@ class _Trace:
         self.trace = self._hash("trace", 32)
         self.root = self._hash("incident", 16)
         self.opened = {
-            (span.owner, span.what, span.first)
-            for span in course.lane("socket")
-            if span.fact.name == "open"
+            (stretch.owner, stretch.what, stretch.first)
+            for stretch in course.lane("socket")
+            if stretch.fact.name == "open"
         }
         self.lives = {life.controller: self._life_id(life) for life in course.lives}
 
     def spans(self) -> list[Plain]:
         course = self.course
         name = f"incident {course.header.account}"
-        told: Plain = {"linewarden.records": len(course.steps)}
+        told: Plain = {"linewarden.records": len(course.marks)}
         found = [self._span(self.root, None, name, course.start, course.end, told)]
         found += map(self._life, course.lives)
-        found += [self._dial(span) for span in course.lane("socket") if span.fact.name == "dialing"]
+        found += [
+            self._dial(stretch)
+            for stretch in course.lane("socket")
+            if stretch.fact.name == "dialing"
+        ]
         found += map(self._connected, _stretches(course.lane("state")))
         found += map(self._reply, course.replies)
         return found
@@ -82,7 +86,7 @@ class _Trace:
         return sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:length]
 
     def _life_id(self, life: Life) -> str:
-        return self._hash(("life", life.epoch), 16)
+        return self._hash(("life", life.first), 16)
 
     def _span(
         self,
@@ -119,36 +123,36 @@ class _Trace:
         }
         first, course = self.course.header.first, self.course
         end = None if life.last is None else life.last - first + 1
-        steps = course.steps[max(life.first - first, 0) : end]
-        more: Plain = {"events": [_event(step) for step in steps if not step.idle]}
+        marks = course.marks[max(life.first - first, 0) : end]
+        more: Plain = {"events": [_event(mark) for mark in marks if not mark.idle]}
         if life.state in _LOST:
             more["status"] = {"code": ERROR, "message": life.reason or life.state}
         name = f"controller {life.controller}"
         number = self._life_id(life)
         return self._span(number, self.root, name, life.start, life.end, told, **more)
 
-    def _dial(self, span: Span) -> Plain:
-        number = self._hash(("dial", span.owner, span.what, span.first), 16)
-        opened = (span.owner, span.what, span.last) in self.opened
+    def _dial(self, stretch: Stretch) -> Plain:
+        number = self._hash(("dial", stretch.owner, stretch.what, stretch.first), 16)
+        opened = (stretch.owner, stretch.what, stretch.last) in self.opened
         code = OK if opened else ERROR
-        more: Plain = {} if span.last is None else {"status": {"code": code}}
-        return self._below(number, f"dial {span.what}", span, CLIENT, more)
+        more: Plain = {} if stretch.last is None else {"status": {"code": code}}
+        return self._below(number, f"dial {stretch.what}", stretch, CLIENT, more)
 
-    def _connected(self, span: Span) -> Plain:
-        number = self._hash(("connected", span.owner, span.first), 16)
-        return self._below(number, "connected", span, INTERNAL, {})
+    def _connected(self, stretch: Stretch) -> Plain:
+        number = self._hash(("connected", stretch.owner, stretch.first), 16)
+        return self._below(number, "connected", stretch, INTERNAL, {})
 
-    def _below(self, id: str, name: str, span: Span, kind: int, more: Plain) -> Plain:
+    def _below(self, id: str, name: str, stretch: Stretch, kind: int, more: Plain) -> Plain:
         told = {
-            "linewarden.controller": span.owner,
-            "linewarden.version.first": span.first,
-            "linewarden.version.last": span.last,
-            "linewarden.open": span.last is None,
+            "linewarden.controller": stretch.owner,
+            "linewarden.version.first": stretch.first,
+            "linewarden.version.last": stretch.last,
+            "linewarden.open": stretch.last is None,
         }
-        parent = self.lives.get(span.owner, self.root)
-        return self._span(id, parent, name, span.start, span.end, told, kind, **more)
+        parent = self.lives.get(stretch.owner, self.root)
+        return self._span(id, parent, name, stretch.start, stretch.end, told, kind, **more)
 
-    def _reply(self, reply: Told) -> Plain:
+    def _reply(self, reply: Fate) -> Plain:
         told = {
             "linewarden.reply": reply.reply,
             "linewarden.chat": reply.chat,
@@ -170,30 +174,32 @@ class _Trace:
         return self._span(number, self.root, name, reply.start, reply.end, told, PRODUCER, **more)
 
 
-def _stretches(stays: Iterable[Span]) -> list[Span]:
+def _stretches(stays: Iterable[Stretch]) -> list[Stretch]:
     """Connected stretches: a proof and a lost keepalive don't end one."""
-    found: list[Span] = []
+    found: list[Stretch] = []
     for stay in stays:
         if stay.fact.name != "connected":
             continue
         last = found[-1] if found else None
         if last is not None and last.last == stay.first and last.owner == stay.owner:
             merged = {"end": stay.end, "last": stay.last}
-            found[-1] = Span(**{**{f: getattr(last, f) for f in last.__struct_fields__}, **merged})
+            found[-1] = Stretch(
+                **{**{f: getattr(last, f) for f in last.__struct_fields__}, **merged}
+            )
         else:
             found.append(stay)
     return found
 
 
-def _event(step: Step) -> Plain:
-    entry = step.entry
+def _event(mark: Mark) -> Plain:
+    entry = mark.entry
     told = {
         "linewarden.stimulus": entry.stimulus,
         "linewarden.source": entry.source,
         "linewarden.position": entry.position,
         "linewarden.state": entry.state,
     }
-    return {"timeUnixNano": str(step.at), "name": entry.rule, "attributes": _attributes(told)}
+    return {"timeUnixNano": str(mark.at), "name": entry.rule, "attributes": _attributes(told)}
 
 
 def _attributes(values: Plain) -> list[Plain]:

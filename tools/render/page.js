@@ -109,6 +109,7 @@
 
   // The table
 
+  const count = (number) => (number === 1 ? '1 record' : `${number.toLocaleString('en')} records`);
   let shown = records.map((_, i) => i);
   let at = 0;
 
@@ -128,7 +129,7 @@
     }
     get('rows').replaceChildren(body);
     const pages = Math.max(1, Math.ceil(shown.length / PAGE));
-    get('count').textContent = (shown.length === records.length ? `${records.length} records` : `${shown.length} of ${records.length} records`) + (pages > 1 ? `, page ${at + 1} of ${pages}` : '');
+    get('count').textContent = (shown.length === records.length ? count(records.length) : `${shown.length} of ${count(records.length)}`) + (pages > 1 ? `, page ${at + 1} of ${pages}` : '');
     get('earlier').disabled = at === 0;
     get('later').disabled = at >= pages - 1;
     get('earlier').parentNode.hidden = pages === 1;

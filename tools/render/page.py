@@ -19,9 +19,10 @@ import orjson
 
 from ...statemachine.policy import NS
 from ...statemachine.version import VERSION
-from ..moments import clock, instant, span
+from .. import wording
+from ..moments import clock, instant, is_instant, span
 from ..wording import consequences, observed
-from .course import Course, Span, Step
+from .course import Course, Mark, Stretch
 
 _FIELD = re.compile(r"\{\{(\w+)\}\}")
 _ESCAPED = {
@@ -31,7 +32,6 @@ _ESCAPED = {
     "\u2028": "\\u2028",
     "\u2029": "\\u2029",
 }
-_INSTANT = re.compile(r"at|since|proof|until|late_opening|\w+_(at|since)")
 _YEAR_NS = 365 * 86_400 * NS
 _ZEROS = re.compile(r"(?<=\.\d{3})0{6}Z")
 _UNSAFE = re.compile("[" + "".join(_ESCAPED) + "]")
@@ -74,8 +74,11 @@ def _hash(text: str) -> str:
 
 
 def _extent(course: Course) -> str:
-    header, count = course.header, len(course.steps)
-    records = "1 record" if count == 1 else f"{count:,} records"
+    header, count = course.header, len(course.marks)
+    records = wording.count(count, "record")
+    stimuli = sum(mark.times for mark in course.marks)
+    if stimuli != count:
+        records += f" of {stimuli:,} stimuli"
     return (
         f"{records}, versions {header.first} to {header.last}, from {clock(course.start)} to "
         f"{clock(course.end)} UTC ({span(course.end - course.start)})"
@@ -85,8 +88,8 @@ def _extent(course: Course) -> str:
 def _data(course: Course) -> dict[str, Any]:
     """What the scripts draw. Times are ns since the first record; `i` is a record by its index.
 
-    A span goes from `a` to `b`, indexes too: -1 is before the incident, and the number of records
-    is after it.
+    A stretch goes from `a` to `b`, indexes too: -1 is before the incident, and the number of
+    records is after it.
     """
     start = course.start
     return {
@@ -94,8 +97,8 @@ def _data(course: Course) -> dict[str, Any]:
         "start_ns": start % 1_000_000,
         "summary": _summary(course),
         "about": _about(course),
-        "sentences": {step.entry.rule: step.entry.sentence for step in course.steps},
-        "records": [_record(step, start) for step in course.steps],
+        "sentences": {mark.entry.rule: mark.entry.sentence for mark in course.marks},
+        "records": [_record(mark, start) for mark in course.marks],
         "controllers": [
             {
                 "name": life.controller,
@@ -107,16 +110,17 @@ def _data(course: Course) -> dict[str, Any]:
             }
             for life in course.lives
         ],
-        "states": [_state(course, span) for span in course.lane("state")],
+        "states": [_state(course, stretch) for stretch in course.lane("state")],
         "sockets": [
-            {"on": span.owner, "socket": span.what, "is": span.fact.name, **_within(course, span)}
-            for span in course.lane("socket")
+            {"on": stretch.owner, "socket": stretch.what, "is": stretch.fact.name,
+             **_within(course, stretch)}
+            for stretch in course.lane("socket")
         ],
-        "timers": [_timer(course, span) for span in course.lane("timer")],
+        "timers": [_timer(course, stretch) for stretch in course.lane("timer")],
         "waits": [
-            {"reply": span.owner, "is": span.fact.name, "via": span.fact.more,
-             **_within(course, span)}
-            for span in course.lane("reply")
+            {"reply": stretch.owner, "is": stretch.fact.name, "via": stretch.fact.more,
+             **_within(course, stretch)}
+            for stretch in course.lane("reply")
         ],
         "replies": [_reply(course, reply) for reply in course.replies],
         "gaps": [_gap(course, gap) for gap in course.gaps],
@@ -127,29 +131,34 @@ def _between(course: Course, first: int, last: int | None) -> dict[str, int]:
     one = course.header.first
     return {
         "a": first - one if first else -1,
-        "b": last - one if last is not None else len(course.steps),
+        "b": last - one if last is not None else len(course.marks),
     }
 
 
-def _within(course: Course, span: Span) -> dict[str, Any]:
-    return {**_between(course, span.first, span.last), "took": _took(span)}
+def _within(course: Course, stretch: Stretch) -> dict[str, Any]:
+    return {**_between(course, stretch.first, stretch.last), "took": _took(stretch)}
 
 
-def _took(stretch: Span) -> str:
+def _took(stretch: Stretch) -> str:
     text = span(stretch.end - stretch.start)
     return text if stretch.first and stretch.last is not None else f"at least {text}"
 
 
-def _state(course: Course, span: Span) -> dict[str, Any]:
-    fact = span.fact
-    said = {"on": span.owner, "state": fact.name, "phase": fact.more}
-    return {**said, "live": fact.live, "degraded": fact.degraded, **_within(course, span)}
+def _state(course: Course, stretch: Stretch) -> dict[str, Any]:
+    fact = stretch.fact
+    said = {"on": stretch.owner, "state": fact.name, "phase": fact.more}
+    return {**said, "live": fact.live, "degraded": fact.degraded, **_within(course, stretch)}
 
 
-def _timer(course: Course, span: Span) -> dict[str, Any]:
-    due = _ZEROS.sub("Z", instant(span.fact.due)) if span.fact.due is not None else None
-    said = {"timer": span.what, "reply": span.owner or None, "due": due, "end": span.end_by}
-    return {**said, **_within(course, span)}
+def _timer(course: Course, stretch: Stretch) -> dict[str, Any]:
+    due = _ZEROS.sub("Z", instant(stretch.fact.due)) if stretch.fact.due is not None else None
+    said = {
+        "timer": stretch.what,
+        "reply": stretch.owner or None,
+        "due": due,
+        "end": stretch.end_by,
+    }
+    return {**said, **_within(course, stretch)}
 
 
 def _reply(course: Course, reply: Any) -> dict[str, Any]:
@@ -178,12 +187,12 @@ def _gap(course: Course, gap: Any) -> dict[str, Any]:
     }
 
 
-def _record(step: Step, start: int) -> dict[str, Any]:
-    entry = step.entry
+def _record(mark: Mark, start: int) -> dict[str, Any]:
+    entry = mark.entry
     return {
         "v": entry.version,
         "p": entry.position,
-        "t": step.at - start,
+        "t": mark.at - start,
         "time": _ZEROS.sub("Z", instant(entry.at)),
         "stimulus": entry.stimulus,
         "source": entry.source,
@@ -192,18 +201,19 @@ def _record(step: Step, start: int) -> dict[str, Any]:
         "rule": entry.rule,
         "state": entry.state,
         "before": entry.before,
-        "said": observed(entry),
+        "said": observed(entry.stimulus, entry.told),
         "then": consequences(entry),
         "told": _pairs(entry.told),
-        "changes": _pairs(step.changes),
+        "changes": _pairs(mark.changes),
         "effects": [_words(effect) for effect in entry.effects],
         "settled": [
             [reply, how["outcome"], how.get("reason")] for reply, how in entry.settled.items()
         ],
         "notices": [one["notice"] for one in entry.effects if one["effect"] == "notify"],
-        "idle": step.idle,
-        "body": step.body.decode(),
-        "chain": step.chain,
+        "idle": mark.idle,
+        "times": mark.times,
+        "body": mark.body.decode(),
+        "chain": mark.chain,
     }
 
 
@@ -217,8 +227,10 @@ def _text(value: Any, name: str = "") -> str:
         return ", ".join(f"{key} {_text(inner, key)}" for key, inner in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(_text(inner) for inner in value) or "none"
-    if type(value) is int and value >= _YEAR_NS and _INSTANT.fullmatch(name):
-        return _ZEROS.sub("Z", instant(value))
+    if is_instant(name, value):
+        if value >= _YEAR_NS:
+            return _ZEROS.sub("Z", instant(value))
+        value = value or None  # no instant
     return str(value) if value is not None else "none"
 
 
@@ -232,18 +244,17 @@ def _summary(course: Course) -> list[list[str]]:
     life = course.lives[-1] if course.lives else None
     states = course.lane("state")
     live = bool(states) and states[-1].last is None and states[-1].fact.live
-    state = life.state.replace("_", "-") if life is not None else "unclaimed"
+    state = wording.state(life.state if life is not None else None)
     tone = "good" if live else "bad" if life is not None and life.last is not None else "warn"
     known = [gap for gap in course.gaps if not gap.unknown]
     length = span(sum(gap.length(course.end) for gap in known)) if known else "none"
     outcomes = Counter(reply.outcome for reply in course.replies)
     replies = ", ".join(f"{count:,} {outcome}" for outcome, count in outcomes.most_common())
     unsent = outcomes.total() - outcomes["sent"]
-    notices = sum(effect["effect"] == "notify" for s in course.steps for effect in s.entry.effects)
-    gaps = "gap" if len(course.gaps) == 1 else "gaps"
+    notices = sum(effect["effect"] == "notify" for s in course.marks for effect in s.entry.effects)
     return [
         ["state at the end", f"{state}, live" if live else state, tone],
-        [f"{len(course.gaps):,} {gaps}" if course.gaps else "gaps", length,
+        [wording.count(len(course.gaps), "gap") if course.gaps else "gaps", length,
          "warn" if course.gaps else ""],
         ["replies", replies or "none", "bad" if unsent else "good" if outcomes else ""],
         ["controllers", str(len(course.lives)), ""],

@@ -1,7 +1,7 @@
 """`perfetto`: the incident as Chrome's trace events, which ui.perfetto.dev and others open.
 
 Times are microseconds since the first record, to the nanosecond. On one track nothing overlaps:
-spans that do stand on several.
+stretches that do stand on several.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Any
 import orjson
 
 from ...statemachine.version import VERSION
+from .. import wording
 from ..moments import instant
-from .course import Course, Span, rows_of
+from .course import Course, Stretch, rows_of
 
 PROCESS = 1
 Event = dict[str, Any]
@@ -43,16 +44,16 @@ class _Trace:
         self.events: list[Event] = []
         self.tracks = 0
         self._name("process_name", 0, f"linewarden {course.header.account}")
-        stays: dict[str, list[Span]] = {}
-        for span in course.lane("state"):
-            stays.setdefault(span.owner, []).append(span)
+        stays: dict[str, list[Stretch]] = {}
+        for stretch in course.lane("state"):
+            stays.setdefault(stretch.owner, []).append(stretch)
         for life in course.lives:
             name = f"state of {life.controller} (epoch {life.epoch})"
             self._track(name, stays.get(life.controller, []))
         self._rows("sockets", course.lane("socket"))
         timers = course.lane("timer")
-        for timer in dict.fromkeys(span.what for span in timers):
-            self._rows(f"timer {timer}", [span for span in timers if span.what == timer])
+        for timer in dict.fromkeys(stretch.what for stretch in timers):
+            self._rows(f"timer {timer}", [stretch for stretch in timers if stretch.what == timer])
         self._rows("replies", course.lane("reply"))
         self._gaps()
         self._records()
@@ -72,15 +73,17 @@ class _Trace:
         )  # fmt: skip
         return self.tracks
 
-    def _rows(self, name: str, spans: list[Span]) -> None:
-        rows = rows_of(spans)
+    def _rows(self, name: str, stretches: list[Stretch]) -> None:
+        rows = rows_of(stretches)
         for number, row in enumerate(rows, 1):
             self._track(f"{name} {number}" if len(rows) > 1 else name, row)
 
-    def _track(self, name: str, spans: list[Span]) -> None:
+    def _track(self, name: str, stretches: list[Stretch]) -> None:
         track = self._begin(name)
-        for span in spans:
-            self._span(track, _title(span), span.lane, span.start, span.end, _facts(span))
+        for stretch in stretches:
+            self._span(
+                track, _title(stretch), stretch.lane, stretch.start, stretch.end, _facts(stretch)
+            )
 
     def _span(
         self, track: int, name: str, kind: str, start: int, end: int, facts: dict[str, Any]
@@ -113,15 +116,15 @@ class _Trace:
 
     def _records(self) -> None:
         track = self._begin("records")
-        for step in self.course.steps:
-            entry = step.entry
+        for mark in self.course.marks:
+            entry = mark.entry
             self.events.append(
                 {
                     "ph": "i",
                     "s": "t",
                     "pid": PROCESS,
                     "tid": track,
-                    "ts": self._us(step.at),
+                    "ts": self._us(mark.at),
                     "name": entry.rule,
                     "cat": "record",
                     "args": {
@@ -136,32 +139,32 @@ class _Trace:
             )
 
     def _counters(self) -> None:
-        for step in self.course.steps:
-            attempt = step.decided.changes.get("attempt")
+        for mark in self.course.marks:
+            attempt = mark.decided.changes.get("attempt")
             if attempt is not None:
                 self.events.append(
-                    {"ph": "C", "pid": PROCESS, "tid": 0, "ts": self._us(step.at),
+                    {"ph": "C", "pid": PROCESS, "tid": 0, "ts": self._us(mark.at),
                      "name": "attempt", "args": {"attempt": attempt}}
                 )  # fmt: skip
 
 
-def _title(span: Span) -> str:
-    fact = span.fact
-    if span.lane == "state":
-        name = fact.name.replace("_", "-")
+def _title(stretch: Stretch) -> str:
+    fact = stretch.fact
+    if stretch.lane == "state":
+        name = wording.state(fact.name)
         more = fact.more or ("degraded" if fact.degraded else "live" if fact.live else None)
         return f"{name} ({more})" if more else name
-    if span.lane == "socket":
-        return f"{span.owner} socket {span.what} {fact.name}"
-    if span.lane == "reply":
-        return f"{span.owner} {fact.name}" + (f" via {fact.more}" if fact.more else "")
-    return f"{span.what} {span.owner}".rstrip()
+    if stretch.lane == "socket":
+        return f"{stretch.owner} socket {stretch.what} {fact.name}"
+    if stretch.lane == "reply":
+        return f"{stretch.owner} {fact.name}" + (f" via {fact.more}" if fact.more else "")
+    return f"{stretch.what} {stretch.owner}".rstrip()
 
 
-def _facts(span: Span) -> dict[str, Any]:
-    facts: dict[str, Any] = {"from version": span.first, "to version": span.last}
-    if span.fact.due is not None:
-        facts |= {"due": instant(span.fact.due), "ended": span.end_by}
+def _facts(stretch: Stretch) -> dict[str, Any]:
+    facts: dict[str, Any] = {"from version": stretch.first, "to version": stretch.last}
+    if stretch.fact.due is not None:
+        facts |= {"due": instant(stretch.fact.due), "ended": stretch.end_by}
     return facts
 
 

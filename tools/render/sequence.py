@@ -8,50 +8,57 @@ from collections.abc import Iterable
 from ...statemachine.policy import NS
 from ..moments import clock, span
 from ..wording import observed
-from .course import Course, Step
+from .course import Course, Mark
 from .plain_text import plain
 
-STEPS_MAX = 120
+MARKS_MAX = 120
 """Records that are drawn: mermaid refuses a text of more than 50,000 characters."""
 
 IDLE_MAX = 2
 """Records of no consequence, in a row, that are drawn one by one."""
 
 QUIET_NS = 10 * NS
+"""A pause that is told: longer than what belongs together takes, such as a dial and its answer."""
+
 EFFECTS_MAX = 6
+"""Effects and outcomes of one record: more only where many replies are freed at once."""
+
 CONTROLLERS_MAX = 8
+"""Participants in a row that a screen is wide enough for; the others share one."""
+
 SOURCES_MAX = 12
+"""More than there are kinds of sources: only a bundle that was made to do harm names others."""
 
 
 def sequence(course: Course) -> str:
     """The incident as a mermaid `sequenceDiagram`."""
-    runs = _runs(course.steps)
-    cut = len(runs) - STEPS_MAX
+    runs = _runs(course.marks)
+    cut = len(runs) - MARKS_MAX
     if cut > 0:
-        half = STEPS_MAX // 2
-        middle = [step for run in runs[half:-half] for step in run]
+        half = MARKS_MAX // 2
+        middle = [mark for run in runs[half:-half] for mark in run]
         runs = [*runs[:half], middle, *runs[-half:]]
     return "\n".join(["sequenceDiagram", *_Drawing(course, runs).lines()]) + "\n"
 
 
-def _runs(steps: Iterable[Step]) -> list[list[Step]]:
+def _runs(marks: Iterable[Mark]) -> list[list[Mark]]:
     """The records, one alone or several of no consequence together."""
-    runs: list[list[Step]] = []
-    for step in steps:
-        if step.idle and runs and runs[-1][-1].idle:
-            runs[-1].append(step)
+    runs: list[list[Mark]] = []
+    for mark in marks:
+        if mark.idle and runs and runs[-1][-1].idle:
+            runs[-1].append(mark)
         else:
-            runs.append([step])
-    drawn: list[list[Step]] = []
+            runs.append([mark])
+    drawn: list[list[Mark]] = []
     for run in runs:
-        drawn += [run] if len(run) > IDLE_MAX else [[step] for step in run]
+        drawn += [run] if len(run) > IDLE_MAX else [[mark] for mark in run]
     return drawn
 
 
 class _Drawing:
     """The participants by the ids that mermaid knows them by, in the order of their first word."""
 
-    def __init__(self, course: Course, runs: list[list[Step]]) -> None:
+    def __init__(self, course: Course, runs: list[list[Mark]]) -> None:
         self.runs, self.account = runs, course.header.account
         self.sources: dict[str, str] = {}
         self.controllers: dict[str, str] = {}
@@ -64,7 +71,7 @@ class _Drawing:
             at = run[0].at
             if at - last >= QUIET_NS:
                 body.append(self._note(f"{span(at - last)} later"))
-            body += self._step(run[0]) if len(run) == 1 else [self._note(_left_out(run))]
+            body += self._mark(run[0]) if len(run) == 1 else [self._note(_left_out(run))]
             last = run[-1].at
         first = self.runs[0][0]
         return [
@@ -89,12 +96,13 @@ class _Drawing:
         epoch = self.epochs.get(name)
         return plain(name) + (f" (epoch {epoch})" if epoch is not None else "")
 
-    def _step(self, step: Step) -> list[str]:
-        entry = step.entry
+    def _mark(self, mark: Mark) -> list[str]:
+        entry = mark.entry
         of = f" ({entry.controller})" if entry.controller is not None else ""
         state = f" → {plain(str(entry.state).replace('_', '-'))}" if entry.moved else ""
+        seen = observed(entry.stimulus, entry.told)
         lines = [
-            f"    {self._source(entry.source)}->>L: {entry.position} {plain(observed(entry) + of)}",
+            f"    {self._source(entry.source)}->>L: {entry.position} {plain(seen + of)}",
             self._note(plain(entry.rule) + state),
         ]
         asked = [*map(self._effect, entry.effects), *map(self._settled, entry.settled.items())]
@@ -126,8 +134,10 @@ def _participant(known: dict[str, str], name: str, kind: str, most: int, others:
     return known.setdefault(name, f"{kind}{len(known) + 1}")
 
 
-def _left_out(run: list[Step]) -> str:
-    rules = Counter(step.entry.rule for step in run).most_common(3)
-    told = ", ".join(f"{plain(rule)} ×{count}" for rule, count in rules)
-    what = "of no consequence" if all(step.idle for step in run) else "left out"
+def _left_out(run: list[Mark]) -> str:
+    rules: Counter[str] = Counter()
+    for mark in run:
+        rules[mark.entry.rule] += mark.times
+    told = ", ".join(f"{plain(rule)} ×{count}" for rule, count in rules.most_common(3))
+    what = "of no consequence" if all(mark.idle for mark in run) else "left out"
     return f"{len(run)} records {what} in {span(run[-1].at - run[0].at)} ({told})"

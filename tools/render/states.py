@@ -61,8 +61,8 @@ def _arrows(course: Course) -> dict[tuple[str, str], Counter[str]]:
     first = course.lane("state")[:1]
     if first and not first[0].first:
         drawn("[*]", first[0].fact.name, "before the incident")
-    for step in course.steps:
-        entry, decided = step.entry, step.decided
+    for mark in course.marks:
+        entry, decided = mark.entry, mark.decided
         if "controller" in decided.changes:
             # A claim ends one controller and begins the next.
             if entry.before is not None and entry.before not in _ENDS:

@@ -10,18 +10,19 @@ import getpass
 import os
 import re
 import sys
-import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from ...statemachine.errors import InputError
-from ..cli_incident import schema_errors, source_options
-from ..cli_shape import examples, json_option, print_json
+from ..cli_shape import clear_errors, examples, json_option, print_json, source_options
 from . import sealed
+
+if TYPE_CHECKING:
+    from .trace import Code
 
 closed_option = click.option(
     "--closed", is_flag=True, help="Let a virtual clock fire the timers, not the record."
@@ -29,12 +30,6 @@ closed_option = click.option(
 by_option = click.option(
     "--by", default=None, help="Who says so; the name of your login where left out."
 )
-
-
-def _verdict(replayed: Any) -> int:
-    if replayed.first is None:
-        return 0
-    return 3 if any(one.kind == "schema" for one in replayed.divergences) else 1
 
 
 @click.command(
@@ -47,7 +42,7 @@ def _verdict(replayed: Any) -> int:
 @source_options
 @closed_option
 @json_option
-@schema_errors
+@clear_errors
 def replay(
     source: str,
     account: str | None,
@@ -71,7 +66,7 @@ def replay(
         print_json(msgspec.to_builtins(replayed))
     else:
         click.echo(tell(replayed, os.path.basename(source)))
-    sys.exit(_verdict(replayed))
+    sys.exit(replayed.verdict)
 
 
 @click.command(
@@ -84,7 +79,7 @@ def replay(
 @click.option("--against", required=True, help="A folder with linewarden in it, or a git ref.")
 @closed_option
 @json_option
-@schema_errors
+@clear_errors
 def diff(
     source: str,
     account: str | None,
@@ -98,25 +93,20 @@ def diff(
 
     Each decides in a process of its own. Exit code 0 the same, 1 they differ.
     """
-    from ...eventstore.bundle import write_bundle
     from ..incident import incident_of
     from .diff import diff as between
     from .telling import tell
 
-    bundle = incident_of(source, account, start, end)
-    with tempfile.TemporaryDirectory(prefix="linewarden-") as folder:
-        path = os.path.join(folder, "this.incident.jsonl.gz")
-        write_bundle(path, bundle.header, bundle.records, bundle.trailer)
-        found = between(path, against, closed)
+    found = between(incident_of(source, account, start, end), against, closed)
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
         click.echo(f"here {_code(found.code)}, there {_code(found.against)}")
         click.echo(tell(found.replayed, os.path.basename(source), "there", "here"))
-    sys.exit(_verdict(found.replayed))
+    sys.exit(found.replayed.verdict)
 
 
-def _code(code: Any) -> str:
+def _code(code: Code) -> str:
     return f"{code.build} with table {code.table[:12]}"
 
 
@@ -130,7 +120,7 @@ def _code(code: Any) -> str:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option("--junit", "junit_path", default=None, help="Write the result as JUnit XML, too.")
 @json_option
-@schema_errors
+@clear_errors
 def replay_all(folder: str, junit_path: str | None, as_json: bool) -> None:
     """Replay every incident below a folder; what was accepted beside one is expected of it.
 
@@ -142,22 +132,22 @@ def replay_all(folder: str, junit_path: str | None, as_json: bool) -> None:
     from .telling import junit
 
     judged = judge_all(folder)
+    rows = [(os.path.relpath(one.path, folder), one.verdict, one.found) for one in judged]
+    held = sum(not one.verdict for one in judged)
+    if as_json:
+        print_json(msgspec.to_builtins(judged))
+    else:
+        for name, _, found in rows:
+            for text in found:
+                click.echo(f"{name}: {text}")
+        click.echo(f"{held} of {len(judged)} incidents hold")
     if junit_path is not None:
-        rows = [(os.path.relpath(one.path, folder), one.verdict, one.found) for one in judged]
         try:
             Path(junit_path).write_bytes(junit(rows))
         except OSError as error:
             raise InputError(
                 f"the report can't be written: {error.strerror}", hint="see --junit"
             ) from None
-    held = sum(not one.verdict for one in judged)
-    if as_json:
-        print_json(msgspec.to_builtins(judged))
-    else:
-        for one in judged:
-            for text in one.found:
-                click.echo(f"{os.path.relpath(one.path, folder)}: {text}")
-        click.echo(f"{held} of {len(judged)} incidents hold")
     verdicts = {one.verdict for one in judged}
     sys.exit(next((code for code in (2, 3, 1) if code in verdicts), 0))
 
@@ -171,23 +161,31 @@ def replay_all(folder: str, junit_path: str | None, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Why the new decision is right.")
 @by_option
 @json_option
-@schema_errors
+@clear_errors
 def accept(fixture: str, reason: str, by: str | None, as_json: bool) -> None:
     """Record that the differences of an incident are reviewed and intended.
 
-    They are written beside the fixture; `replay-all` then expects exactly these.
+    They are written beside the fixture; `replay-all` then expects exactly these. What was accepted
+    before stays written there. Where nothing else differs since, nothing is written.
     """
     sealed.seal()
+    from .. import wording
     from .fixture import accept as write_down
-    from .fixture import accepted_beside
+    from .fixture import accepted_beside, reviews_of
+    from .telling import harmless
 
-    written = write_down(fixture, reason, *_written(by))
+    before = [None, *reviews_of(fixture)][-1]
+    review = write_down(fixture, reason, *_written(by))
     if as_json:
-        print_json(msgspec.to_builtins(written))
+        told = {"already": review == before, "review": review, "before": before}
+        print_json(msgspec.to_builtins(told))
+    elif review == before:
+        click.echo(harmless(f"just these differences were accepted already, by {review}"))
     else:
-        count = len(written.divergences)
-        what = "1 difference" if count == 1 else f"{count} differences"
+        what = wording.count(len(review.divergences), "difference")
         click.echo(f"accepted {what} in {accepted_beside(fixture)}")
+        if before is not None:
+            click.echo(harmless(f"in place of {len(before.divergences)} accepted by {before}"))
 
 
 @click.command(
@@ -201,7 +199,7 @@ def accept(fixture: str, reason: str, by: str | None, as_json: bool) -> None:
 @click.option("--name", default=None, help="The name of the test; made from SOURCE where left out.")
 @by_option
 @json_option
-@schema_errors
+@clear_errors
 def mktest(
     source: str,
     account: str | None,

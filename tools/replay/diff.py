@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -14,9 +15,12 @@ from pathlib import Path
 
 import msgspec
 
+from ...eventstore.bundle_format import Bundle
+from ...eventstore.bundle_writing import write_bundle
 from ...statemachine.errors import InputError, LinewardenError
 from . import trace
 from .divergence import Replayed, compare_traces
+from .telling import harmless
 
 TRACE_S_MAX = 600
 """A side that has printed no whole trace by then is ended."""
@@ -32,19 +36,26 @@ class Compared(msgspec.Struct, frozen=True):
     replayed: Replayed
 
 
-def diff(bundle: str | os.PathLike[str], against: str, closed: bool = False) -> Compared:
+def diff(bundle: Bundle, against: str, closed: bool = False) -> Compared:
     """Compare what this code decides with what `against` does: a folder or a git ref.
 
     Code of the other side is run, so it has to be code that you would run.
     """
-    asked = [os.path.abspath(bundle), *(["--closed"] if closed else [])]
-    with _package(_own_package()) as here, _other_side(against) as there:
-        ours, our_decisions = trace.read(_printed(here, asked))
-        theirs, their_decisions = trace.read(_printed(there, asked))
-    return Compared(ours, theirs, compare_traces(their_decisions, our_decisions))
+    with (
+        tempfile.TemporaryDirectory(prefix="linewarden-") as folder,
+        _package(_own_package()) as here,
+        _other_side(against) as there,
+    ):
+        path = os.path.join(folder, "this.incident.jsonl.gz")
+        write_bundle(path, bundle.header, bundle.records, bundle.trailer)
+        asked = [path, *(["--closed"] if closed else [])]
+        ours, our_decisions = trace.read(_printed("this side", here, asked))
+        theirs, their_decisions = trace.read(_printed("the other side", there, asked))
+    found = compare_traces(their_decisions, our_decisions, len(bundle.records))
+    return Compared(ours, theirs, found)
 
 
-def _printed(importable: Path, asked: list[str]) -> list[bytes]:
+def _printed(side: str, importable: Path, asked: list[str]) -> list[bytes]:
     """The lines that a side prints; `importable` is the folder that its package lies in."""
     module = f"{__name__.split('.', 1)[0]}.tools.replay.trace"
     try:
@@ -61,16 +72,24 @@ def _printed(importable: Path, asked: list[str]) -> list[bytes]:
         )
     except subprocess.TimeoutExpired:
         raise LinewardenError(
-            f"a side printed no whole trace within {TRACE_S_MAX} s",
+            f"{side} printed no whole trace within {TRACE_S_MAX} s",
             hint="take a shorter range of the incident",
         ) from None
     if done.returncode != 0:
-        told = done.stderr.decode(errors="replace").strip().splitlines()
         raise LinewardenError(
-            "a side can't replay: " + (told[-1] if told else f"exit code {done.returncode}"),
+            f"{side} can't replay: " + (_fault(done.stderr) or f"exit code {done.returncode}"),
             hint="the other version must have `linewarden replay` and read this bundle",
         )
     return done.stdout.splitlines()
+
+
+def _fault(told: bytes) -> str:
+    """The error that a side ended with, and where in the package that was."""
+    text = told.decode(errors="replace")
+    rows = [row for row in text.splitlines() if row.strip() and not row.startswith("  hint: ")]
+    places = re.findall(r'File ".*linewarden/(.+\.py)", line (\d+)', text)
+    where = f" ({':'.join(places[-1])})" if places else ""
+    return harmless(rows[-1].removeprefix("linewarden: ")) + where if rows else ""
 
 
 def _own_package() -> Path:

@@ -1,7 +1,7 @@
 """Divergences: where today's decisions differ from those of a trace, and what that comes to.
 
 A trace is a row of `Decision`s. Two are compared record by record, by version. Of each record the
-first differing field is told, the rule first:
+most telling of the differing fields is told, the rule first, then the state:
 
 * `decision`: the rule, the changes of state or a reply's outcome differ,
 * `effect`: only the effects differ,
@@ -14,19 +14,29 @@ first differing field is told, the rule first:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from typing import Any, Literal
 
 import msgspec
 
+from ...statemachine.account import FIELDS, TIMERS
+from ..moments import is_instant
+
 Kind = Literal["decision", "effect", "timing", "missing", "extra", "schema", "self"]
 
-_INSTANTS = frozenset({"at", "since", "until", "gap_since", "late_opening"})
-_ABSENT = "(nothing)"
+ABSENT = "(nothing)"
+"""Stands for a value that one side does not have at all; null is a value."""
+
+_FIRST = ("state", "phase", "reason", "cause", "controller", "epoch", "attempt", "settled")
+_ORDER = dict.fromkeys((*_FIRST, *(timer + "_at" for timer in TIMERS), *FIELDS))
+_RANKS = {name: rank for rank, name in enumerate(_ORDER)}
+"""What tells most of a decision comes first: where the account is, then which timers are set."""
 
 
-class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One line of a trace. A timer that the log doesn't have has neither version nor position."""
+class Decision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """One line of a trace. A timer that the log doesn't have has neither version nor position.
+
+    `raised` is what the code raised and where, if it did (`raised.Raised`).
+    """
 
     stimulus: str
     at: int
@@ -36,10 +46,14 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     changes: dict[str, Any] = {}
     effects: list[Any] = []
     settled: dict[str, Any] = {}
+    raised: str | None = None
 
 
 class Divergence(msgspec.Struct, frozen=True):
-    """Where two traces differ: `recorded` and `now` are the values of `field` then and now."""
+    """Where two traces differ: `recorded` and `now` are the values of `field` then and now.
+
+    Where code raised, its rule says which class, and the value of the field `rule` says all.
+    """
 
     kind: Kind
     version: int | None
@@ -49,6 +63,11 @@ class Divergence(msgspec.Struct, frozen=True):
     field: str
     recorded: Any = None
     now: Any = None
+
+    @property
+    def raises(self) -> bool:
+        """Whether the code of now decides nothing here, but raises."""
+        return (self.rule_now or "").startswith("(raised ")
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -62,6 +81,13 @@ class Replayed(msgspec.Struct, frozen=True):
     first: Divergence | None = None
     downstream: int = 0
 
+    @property
+    def verdict(self) -> int:
+        """The exit code: 0 the same, 1 decided otherwise, 3 a schema that is not understood."""
+        if self.first is None:
+            return 0
+        return 3 if any(one.kind == "schema" for one in self.divergences) else 1
+
 
 def summed(records: int, divergences: list[Divergence], unread: int = 0) -> Replayed:
     """The result of a replay that found these; `unread` records came after it had to stop."""
@@ -69,8 +95,13 @@ def summed(records: int, divergences: list[Divergence], unread: int = 0) -> Repl
     return Replayed(records, divergences, first, max(0, len(divergences) - 1) + unread)
 
 
-def compare_traces(was: Iterable[Decision], now: Iterable[Decision]) -> Replayed:
-    """Compare two traces of the same incident by the versions of its records."""
+def compare_traces(
+    was: Iterable[Decision], now: Iterable[Decision], records: int | None = None
+) -> Replayed:
+    """Compare two traces of the same incident by the versions of its records.
+
+    `records` is how many it has, where `was` is not a line for each.
+    """
     then = {decision.version: decision for decision in was}
     found: list[tuple[float, Divergence]] = []
     seen: set[int | None] = set()
@@ -90,15 +121,18 @@ def compare_traces(was: Iterable[Decision], now: Iterable[Decision]) -> Replayed
         if version not in seen:
             found.append((float(version or 0), _only("missing", decision)))
     found.sort(key=lambda pair: pair[0])
-    return summed(len(then), [divergence for _, divergence in found])
+    count = len(then) if records is None else records
+    return summed(count, [divergence for _, divergence in found])
 
 
 def _only(kind: Literal["missing", "extra"], decision: Decision) -> Divergence:
-    told = {"stimulus": decision.stimulus, "at": decision.at}
-    was, now = (decision.rule, told), (None, None)
-    (rule, recorded), (rule_now, decided) = (was, now) if kind == "missing" else (now, was)
+    told: dict[str, Any] = {"stimulus": decision.stimulus, "at": decision.at}
+    if decision.raised is not None:
+        told["raised"] = decision.raised
     numbers = decision.version, decision.position
-    return Divergence(kind, *numbers, rule, rule_now, "stimulus", recorded, decided)
+    if kind == "missing":
+        return Divergence(kind, *numbers, decision.rule, None, "stimulus", told, None)
+    return Divergence(kind, *numbers, None, decision.rule, "stimulus", None, told)
 
 
 def differ(was: Decision, now: Decision) -> Divergence | None:
@@ -117,30 +151,30 @@ def differ(was: Decision, now: Decision) -> Divergence | None:
 
 def _differences(was: Decision, now: Decision) -> Iterator[tuple[Kind, str, Any, Any]]:
     if was.rule != now.rule:
-        yield "decision", "rule", was.rule, now.rule
-    decided = chain(
-        _paths("changes", was.changes, now.changes), _paths("settled", was.settled, now.settled)
-    )
-    for path, recorded, value in decided:
-        yield "timing" if _is_later(path, recorded, value) else "decision", path, recorded, value
+        yield "decision", "rule", was.raised or was.rule, now.raised or now.rule
+    decided = [
+        *_paths("changes", was.changes, now.changes),
+        *_paths("settled", was.settled, now.settled),
+    ]
+    for path, recorded, value in sorted(decided, key=_rank):
+        later = is_instant(path, recorded) and is_instant(path, value)
+        yield "timing" if later else "decision", path, recorded, value
     for path, recorded, value in _paths("effects", was.effects, now.effects):
         yield "effect", path, recorded, value
     if was.at != now.at:
         yield "timing", "at", was.at, now.at
 
 
-def _is_later(path: str, was: Any, now: Any) -> bool:
-    """Whether only the instant is another one: a timer that is set or not is no matter of time."""
-    name = path.rpartition(".")[2]
-    instant = name in _INSTANTS or name.endswith("_at")
-    return instant and type(was) is int and type(now) is int
+def _rank(difference: tuple[str, Any, Any]) -> int:
+    home, name = (*difference[0].split("."), "")[:2]
+    return _RANKS.get(name if home == "changes" else home, len(_RANKS))
 
 
 def _paths(path: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
     """Every differing value of two pieces of plain data, by its path, in the order of the paths."""
     if isinstance(was, dict) and isinstance(now, dict):
         for key in sorted(was.keys() | now.keys()):
-            yield from _paths(f"{path}.{key}", was.get(key, _ABSENT), now.get(key, _ABSENT))
+            yield from _paths(f"{path}.{key}", was.get(key, ABSENT), now.get(key, ABSENT))
     elif isinstance(was, list) and isinstance(now, list):
         for place in range(max(len(was), len(now))):
             yield from _paths(f"{path}[{place}]", _item(was, place), _item(now, place))
@@ -149,4 +183,4 @@ def _paths(path: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
 
 
 def _item(items: Sequence[Any], place: int) -> Any:
-    return items[place] if place < len(items) else _ABSENT
+    return items[place] if place < len(items) else ABSENT

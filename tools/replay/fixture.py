@@ -3,6 +3,7 @@
 A fixture is a file `NAME.incident.jsonl.gz`. It holds when today's code decides every record as it
 was decided then. Where a difference was reviewed and is intended, `accept` writes it down in
 `NAME.accepted.json` beside it, and then exactly these differences are expected, no more, no fewer.
+A later review is written below the earlier ones, which stay; the last one is what is expected.
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from ...eventstore.bundle import BadBundle, FutureSchema, read_bundle, write_bundle
+from ...eventstore.bundle_format import Bundle, FutureSchema
+from ...eventstore.bundle_reading import read_bundle
+from ...eventstore.bundle_writing import write_bundle
 from ...statemachine.errors import InputError, LinewardenError
 from .divergence import Divergence, Replayed
 from .replay import replay
-from .telling import tell_one
+from .telling import harmless, tell_one
 
 SUFFIX = ".incident.jsonl.gz"
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A reviewed difference: who accepted it, when (UTC) and why, of which bundle (its chain)."""
+    """Differences that were reviewed: by whom, when (UTC) and why, of which bundle (its chain)."""
 
     reason: str
     by: str
@@ -33,9 +35,15 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     chain: str
     divergences: list[Divergence]
 
+    def __str__(self) -> str:
+        return f"{self.by} on {self.at}: {self.reason}"
+
 
 class Judged(msgspec.Struct, frozen=True):
-    """What became of a fixture; `verdict` is the exit code of `linewarden replay` for it alone."""
+    """What became of a fixture; `verdict` is the exit code of `linewarden replay` for it alone.
+
+    Its path and what was found are as a terminal, JSON and XML can take them.
+    """
 
     path: str
     verdict: int
@@ -49,22 +57,27 @@ def accepted_beside(path: str | os.PathLike[str]) -> Path:
     return Path(path).with_name(name.removesuffix(".incident") + ".accepted.json")
 
 
-def read_accepted(path: str | os.PathLike[str], chain: str) -> list[Divergence]:
-    """What was accepted of a fixture, nothing where there is no such file."""
+def reviews_of(path: str | os.PathLike[str]) -> list[Accepted]:
+    """What was accepted of a fixture, the last review last; nothing where there is no such file."""
     beside = accepted_beside(path)
     try:
-        accepted = msgspec.json.decode(beside.read_bytes(), type=Accepted)
+        return msgspec.json.decode(beside.read_bytes(), type=list[Accepted])
     except FileNotFoundError:
         return []
     except (OSError, msgspec.MsgspecError):
         raise InputError(
-            f"{beside} can't be read", hint="write it anew with `linewarden accept`"
+            f"{beside} can't be read", hint="take it from version control, or delete it"
         ) from None
-    if accepted.chain != chain:
+
+
+def _expected(path: str | os.PathLike[str], chain: str) -> list[Divergence]:
+    reviews = reviews_of(path)
+    if reviews and reviews[-1].chain != chain:
         raise InputError(
-            f"{beside} was written for another bundle", hint="accept this one, or delete that file"
+            f"{accepted_beside(path)} was written for another bundle",
+            hint="accept this one, or delete that file",
         )
-    return accepted.divergences
+    return reviews[-1].divergences if reviews else []
 
 
 def differences(path: str | os.PathLike[str]) -> list[str]:
@@ -76,7 +89,7 @@ def judge(path: str | os.PathLike[str]) -> Judged:
     """Replay a fixture and compare with what is accepted of it; raises for a bad bundle."""
     bundle = read_bundle(path)
     replayed = replay(bundle)
-    accepted = read_accepted(path, bundle.trailer.head.chain)
+    accepted = _expected(path, bundle.trailer.head.chain)
     # As they would be read back: a divergence holds plain data, with tuples nowhere.
     found = [tell_one(one) for one in replayed.divergences if one not in accepted]
     found += [
@@ -84,8 +97,8 @@ def judge(path: str | os.PathLike[str]) -> Judged:
         for one in accepted
         if one not in replayed.divergences
     ]
-    schema = any(one.kind == "schema" for one in replayed.divergences)
-    return Judged(os.fspath(path), (3 if schema else 1) if found else 0, found, replayed)
+    verdict = (replayed.verdict or 1) if found else 0
+    return Judged(harmless(os.fspath(path)), verdict, found, replayed)
 
 
 def judge_all(folder: str | os.PathLike[str]) -> list[Judged]:
@@ -100,33 +113,43 @@ def _judged(path: Path) -> Judged:
     try:
         return judge(path)
     except FutureSchema as error:
-        return Judged(str(path), 3, [str(error)])
-    except (BadBundle, LinewardenError) as error:
-        return Judged(str(path), 2, [str(error)])
+        return Judged(harmless(str(path)), 3, [harmless(str(error))])
+    except LinewardenError as error:
+        return Judged(harmless(str(path)), 2, [harmless(str(error))])
 
 
 def accept(path: str | os.PathLike[str], reason: str, by: str, at: str, build: str) -> Accepted:
-    """Write down that the differences of a fixture are intended; returns what was written."""
+    """Write down that the differences of a fixture are intended.
+
+    Returns the review that holds now: the one before, where it is of just these differences.
+    """
     if not reason.strip():
         raise InputError("a change is accepted for a reason", hint="--reason 'why it is right now'")
     bundle = read_bundle(path)
     divergences = replay(bundle).divergences
-    if not divergences:
+    reviews, chain = reviews_of(path), bundle.trailer.head.chain
+    if not divergences and not reviews:
         raise InputError(
-            "there is nothing to accept: the incident replays as it was recorded",
-            hint=f"delete {accepted_beside(path).name} if there is one",
+            "there is nothing to accept", hint="the incident replays as it was recorded"
         )
-    if any(one.kind in ("schema", "self") for one in divergences):
+    _check_decided(divergences)
+    if reviews and (reviews[-1].chain, reviews[-1].divergences) == (chain, divergences):
+        return reviews[-1]
+    reviews.append(Accepted(reason, by, at, build, chain, divergences))
+    _write(accepted_beside(path), msgspec.json.format(msgspec.json.encode(reviews), indent=1))
+    return reviews[-1]
+
+
+def _check_decided(divergences: list[Divergence]) -> None:
+    """Refuse what no review can call intended."""
+    if any(one.kind in ("schema", "self") or one.raises for one in divergences):
         raise InputError(
-            "a record that can't be read or contradicts itself is no intended change",
+            "no decision to hold: the code raises, or a record can't be read or contradicts itself",
             hint="`linewarden replay` tells which",
         )
-    written = Accepted(reason, by, at, build, bundle.trailer.head.chain, divergences)
-    _write(accepted_beside(path), msgspec.json.format(msgspec.json.encode(written), indent=1))
-    return written
 
 
-def make_test(source: Any, folder: Path, name: str, written: tuple[str, str, str]) -> list[Path]:
+def make_test(bundle: Bundle, folder: Path, name: str, written: tuple[str, str, str]) -> list[Path]:
     """Write a test that holds today's decisions on a bundle, and its data; return the files.
 
     Where today's code already decides otherwise than the record, that is accepted with the test:
@@ -140,10 +163,15 @@ def make_test(source: Any, folder: Path, name: str, written: tuple[str, str, str
     for path in (test, data, accepted_beside(data)):
         if path.exists():
             raise InputError(f"there is a file at {path}", hint="choose another --name")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_bundle(data, source.header, source.records, source.trailer)
+    divergences = replay(bundle).divergences
+    _check_decided(divergences)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    write_bundle(data, bundle.header, bundle.records, bundle.trailer)
     files = [test, data]
-    if differences(data):
+    if divergences:
         accept(data, "as decided when the test was made", *written)
         files.append(accepted_beside(data))
     _write(test, _TEST.format(name=name, suffix=SUFFIX).encode())
@@ -168,4 +196,8 @@ def _write(path: Path, content: bytes) -> None:
     try:
         path.write_bytes(content)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}", hint="choose another folder") from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: {error.strerror}", hint="choose another folder")

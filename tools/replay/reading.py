@@ -1,26 +1,24 @@
 """What a replay reads of a record: the stimulus as today's code takes it, the outcome as it stands.
 
-Older schemas are lifted to today's first (`eventstore.upcast`). Records of the log's own keeping,
-such as an erasure, hold no stimulus and are passed over.
+Older schemas are lifted to today's first (`eventstore.upcast`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from ...eventstore import Record, codec
-from ...eventstore.bundle import FutureSchema
+from ...eventstore.bundle_format import Bundle, FutureSchema
 from ...eventstore.upcast import upcast_record
 from ...statemachine.account import Account, due_of, evolve, pending_timers
 from ...statemachine.outcome import Outcome
-from ...statemachine.stimuli import KINDS, Stimulus, TimerFired, TimerName, name_of
+from ...statemachine.stimuli import KINDS, Stimulus, TimerFired, TimerName
 from ...statemachine.version import SCHEMA
-from .divergence import Decision
 
 if TYPE_CHECKING:
     AnyStimulus = Stimulus
@@ -38,13 +36,13 @@ class Unreadable(FutureSchema):
 class Content(msgspec.Struct, frozen=True, gc=False):
     """The body of a record: its outcome is kept as the bytes that were hashed."""
 
-    stimulus: AnyStimulus | None = None
-    outcome: msgspec.Raw = msgspec.Raw(b"{}")
+    stimulus: AnyStimulus
+    outcome: msgspec.Raw
     epoch: int = 0
     schema: int = 1
 
 
-class Fed(msgspec.Struct, frozen=True):
+class Fed(msgspec.Struct, frozen=True, gc=False):
     """A recorded stimulus, on its way into a run.
 
     `late` is how long (ns) after it was due a timer fired; None for all that no clock of ours made,
@@ -54,7 +52,7 @@ class Fed(msgspec.Struct, frozen=True):
     version: int
     position: int
     stimulus: Stimulus
-    recorded: Outcome | None = None
+    recorded: Outcome
     late: int | None = None
     waiting: Waiting = frozenset()
 
@@ -106,14 +104,12 @@ def _unreadable(record: Record, error: Exception) -> Unreadable:
     )
 
 
-def stimuli_of(records: Iterable[Record], before: Account) -> Iterator[Fed]:
+def stimuli_of(bundle: Bundle) -> Iterator[Fed]:
     """The recorded stimuli in order, with what the recording says of the timers of each."""
-    said = before
-    for record in records:
+    said = bundle.before
+    for record in bundle.records:
         content = content_of(record)
-        stimulus = content.stimulus
-        if stimulus is None:
-            continue
+        stimulus: Stimulus = content.stimulus
         outcome = outcome_of(record, content)
         due = pending_timers(said)
         waiting = frozenset(
@@ -129,11 +125,3 @@ def _lateness(said: Account, stimulus: Stimulus) -> int | None:
         return None
     due = due_of(said, stimulus.timer, stimulus.reply)
     return stimulus.at - due if due is not None and due <= stimulus.at else None
-
-
-def decision_of(
-    stimulus: Stimulus, outcome: Outcome, version: int | None, position: int | None
-) -> Decision:
-    """An outcome as a line of a trace: plain data."""
-    plain: dict[str, Any] = msgspec.to_builtins(outcome)
-    return Decision(name_of(stimulus), stimulus.at, version=version, position=position, **plain)

@@ -15,26 +15,26 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from ...eventstore import Record
-from ...eventstore.bundle import Bundle
+from ...eventstore.bundle_format import Bundle
 from ...statemachine.account import Account, due_of, pending_timers
 from ...statemachine.decision import decide
 from ...statemachine.errors import LinewardenError
-from ...statemachine.machine import Step as Reading
-from ...statemachine.machine import compiled_step, step
+from ...statemachine.machine import Lookup, compiled_step
 from ...statemachine.outcome import Outcome
-from ...statemachine.stimuli import Stimulus, TimerFired, TimerName
+from ...statemachine.stimuli import Stimulus, TimerFired, TimerName, name_of
 from .divergence import Decision, Divergence, Replayed, compare_traces, differ, summed
+from .raised import raised
 from .reading import (
     Content,
     Fed,
     Unreadable,
     Waiting,
     content_of,
-    decision_of,
     evolved,
     outcome_of,
     stimuli_of,
@@ -46,7 +46,7 @@ FIRINGS_MAX = 1_000_000
 _canonical = msgspec.json.Encoder(order="sorted").encode
 
 
-class Step(msgspec.Struct, frozen=True):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """One record of a run. What a closed loop adds has version 0 and position 0."""
 
     version: int
@@ -58,28 +58,21 @@ class Step(msgspec.Struct, frozen=True):
     after: Account
 
 
-def run(bundle: Bundle, step: Reading = step) -> Iterator[Step]:
-    """Open loop: each recorded stimulus, on the state that today's code made of those before."""
-    account = bundle.before
-    for record in bundle.records:
-        content = content_of(record)
-        if content.stimulus is not None:
-            recorded = outcome_of(record, content)
-            decided, after = tried(account, content.stimulus, step)
-            yield Step(
-                record.version,
-                record.position,
-                content.stimulus,
-                recorded,
-                decided,
-                account,
-                after,
-            )
-            account = after
+def run(stimuli: Iterable[Fed], before: Account, step: Lookup = compiled_step) -> Iterator[Step]:
+    """Open loop: each stimulus, on the state that today's code made of those before."""
+    account = before
+    for fed in stimuli:
+        decided, after = _tried(account, fed.stimulus, step)
+        yield Step(fed.version, fed.position, fed.stimulus, fed.recorded, decided, account, after)
+        account = after
 
 
 def run_closed(
-    stimuli: Iterable[Fed], before: Account, *, until: int | None = None, step: Reading = step
+    stimuli: Iterable[Fed],
+    before: Account,
+    *,
+    until: int | None = None,
+    step: Lookup = compiled_step,
 ) -> Iterator[Step]:
     """Closed loop: timers come from the virtual clock, all else is fed as it is given.
 
@@ -88,10 +81,24 @@ def run_closed(
     return _ClosedLoop(list(stimuli), before, step).steps(until)
 
 
+def divergence_of(step: Step) -> Divergence | None:
+    """Where a step is decided otherwise than it was recorded, if it was."""
+    if step.recorded is None:
+        return None
+    return differ(_decision(step, step.recorded), _decision(step, step.decided))
+
+
+def _decision(one: Fed | Step, outcome: Outcome) -> Decision:
+    """An outcome as a line of a trace: plain data."""
+    plain: dict[str, Any] = msgspec.to_builtins(outcome)
+    plain |= {"version": one.version or None, "position": one.position or None}
+    return Decision(name_of(one.stimulus), one.stimulus.at, **plain)
+
+
 def trace(steps: Iterable[Step]) -> Iterator[Decision]:
     """What a run decided, as plain data."""
     for one in steps:
-        yield decision_of(one.stimulus, one.decided, one.version or None, one.position or None)
+        yield _decision(one, one.decided)
 
 
 def compare(was: Iterable[Step], now: Iterable[Step]) -> Replayed:
@@ -99,33 +106,26 @@ def compare(was: Iterable[Step], now: Iterable[Step]) -> Replayed:
     return compare_traces(trace(was), trace(now))
 
 
-def replay(bundle: Bundle, closed: bool = False, step: Reading = compiled_step) -> Replayed:
+def replay(bundle: Bundle, closed: bool = False, step: Lookup = compiled_step) -> Replayed:
     """Compare every recorded outcome with what today's code decides."""
     if not closed:
         return _replay_open(bundle, step)
     try:
-        stimuli = list(stimuli_of(bundle.records, bundle.before))
+        stimuli = list(stimuli_of(bundle))
     except Unreadable:
         return _replay_open(bundle, step)
-    recorded = (
-        decision_of(fed.stimulus, fed.recorded, fed.version, fed.position)
-        for fed in stimuli
-        if fed.recorded is not None
-    )
+    recorded = (_decision(fed, fed.recorded) for fed in stimuli)
     return compare_traces(recorded, trace(run_closed(stimuli, bundle.before, step=step)))
 
 
-def _replay_open(bundle: Bundle, step: Reading) -> Replayed:
+def _replay_open(bundle: Bundle, step: Lookup) -> Replayed:
     """Bytes are compared with bytes; only where they differ is the record taken apart."""
     account = said = bundle.before
     found: list[Divergence] = []
     for count, record in enumerate(bundle.records, 1):
         try:
             content = content_of(record)
-            stimulus = content.stimulus
-            if stimulus is None:
-                continue
-            decided, after = tried(account, stimulus, step)
+            decided, after = _tried(account, content.stimulus, step)
             same = _canonical(decided) == bytes(content.outcome)
             if same and said is account:
                 said = after
@@ -135,24 +135,24 @@ def _replay_open(bundle: Bundle, step: Reading) -> Replayed:
         except Unreadable as error:
             found.append(_schema(record, error))
             return summed(count, found, len(bundle.records) - count)
-        account = after
         if (contradiction := _contradiction(record, content, said)) is not None:
             found.append(contradiction)
         elif not same:
             numbers = record.version, record.position
-            divergence = differ(
-                decision_of(stimulus, recorded, *numbers), decision_of(stimulus, decided, *numbers)
+            divergence = divergence_of(
+                Step(*numbers, content.stimulus, recorded, decided, account, after)
             )
             found += [divergence] if divergence is not None else []
+        account = after
     return summed(len(bundle.records), found)
 
 
-def tried(account: Account, stimulus: Stimulus, step: Reading) -> tuple[Outcome, Account]:
-    """What is decided; a rule of its own where the code under trial raises."""
+def _tried(account: Account, stimulus: Stimulus, step: Lookup) -> tuple[Outcome, Account]:
+    """What is decided; `Raised` where the code under trial raises."""
     try:
         return decide(account, stimulus, step)
     except Exception as error:  # noqa: BLE001 - whatever code under trial raises is a finding
-        return Outcome(f"(raised {type(error).__name__})"), account
+        return raised(error), account
 
 
 def _schema(record: Record, error: Unreadable) -> Divergence:
@@ -174,7 +174,7 @@ def _contradiction(record: Record, content: Content, said: Account) -> Divergenc
 class _ClosedLoop:
     """One run; `_at` is the virtual clock (UTC ns)."""
 
-    def __init__(self, stimuli: list[Fed], before: Account, step: Reading) -> None:
+    def __init__(self, stimuli: list[Fed], before: Account, step: Lookup) -> None:
         self._stimuli = stimuli
         self._account = before
         self._step = step
@@ -215,10 +215,9 @@ class _ClosedLoop:
             due = {
                 (timer, reply, at)
                 for (timer, reply), at in pending_timers(self._account).items()
-                if at <= upto
+                if at <= upto and (timer, reply, at) not in self._spent
             }
             due -= waiting
-            due -= self._spent
             if not due:
                 return
             timer, reply, at = min(due, key=lambda one: (one[2], one[0], one[1] or ""))
@@ -262,5 +261,5 @@ class _ClosedLoop:
         self, version: int, position: int, stimulus: Stimulus, recorded: Outcome | None
     ) -> Step:
         before = self._account
-        decided, self._account = tried(before, stimulus, self._step)
+        decided, self._account = _tried(before, stimulus, self._step)
         return Step(version, position, stimulus, recorded, decided, before, self._account)

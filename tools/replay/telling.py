@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 from xml.etree import ElementTree
 
-from .divergence import Divergence, Replayed
+from ...statemachine.policy import NS
+from .. import wording
+from ..moments import clock, is_instant, span
+from .divergence import ABSENT, Divergence, Replayed
 
 VALUE_CHARACTERS_MAX = 120
 
@@ -28,11 +31,11 @@ def tell_one(divergence: Divergence) -> str:
     where = f"position {one.position}" if one.position else "a timer that the log doesn't have"
     told = f"{where}: {one.kind}"
     if one.rule != one.rule_now and one.kind not in ("schema", "self"):
-        told += f", rule {one.rule or 'none'} -> {one.rule_now or 'none'}"
+        told += f", {_rule(one, 'recorded')} -> {_rule(one, 'now').removeprefix('rule ')}"
     elif one.rule is not None:
         told += f", rule {one.rule}"
     if one.field != "rule":
-        told += f", {one.field} {_shown(one.recorded)} -> {_shown(one.now)}"
+        told += ", " + " ".join(_field(one))
     return harmless(told)
 
 
@@ -40,20 +43,20 @@ def tell(replayed: Replayed, name: str, then: str = "then", now: str = "now") ->
     """The result of a replay: what diverged first, and how much downstream."""
     first, count = replayed.first, replayed.records
     if first is None:
-        return f"{name}: the same, {_records(count)}"
+        return f"{name}: the same, {wording.count(count, 'record')}"
     where = "a timer that the log doesn't have"
     if first.position:
         where = f"position {first.position} (version {first.version})"
-    width = max(len(then), len(now), len("downstream"))
     rows = [("first", f"{where} {_WORDS[first.kind]} ({first.kind})")]
     if first.kind != "schema":
-        rows += [(f"{then}", f"rule {first.rule or 'none'}")]
+        rows.append((then, _rule(first, "recorded")))
         if first.kind != "self":
-            rows += [(f"{now}", f"rule {first.rule_now or 'none'}")]
+            rows.append((now, _rule(first, "now")))
     if first.field != "rule":
-        rows.append(("field", f"{first.field}: {_shown(first.recorded)} -> {_shown(first.now)}"))
+        rows.append(("field", ": ".join(_field(first))))
     rows.append(("downstream", _downstream(replayed)))
-    lines = [f"{name}: diverges, {_records(count)}"]
+    width = max(len(word) for word, _ in rows)
+    lines = [f"{name}: diverges, {wording.count(count, 'record')}"]
     lines += [f"  {word:<{width}}  {text}" for word, text in rows]
     return "\n".join(map(harmless, lines))
 
@@ -66,17 +69,44 @@ def _downstream(replayed: Replayed) -> str:
     told = ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
     unread = count - kinds.total()
     told += (", " if told and unread else "") + (f"{unread} not read" if unread else "")
-    return f"{_records(count)} after it {'differs' if count == 1 else 'differ'} too ({told})"
+    many = wording.count(count, "record")
+    return f"{many} after it {'differs' if count == 1 else 'differ'} too ({told})"
 
 
-def _records(count: int) -> str:
-    return "1 record" if count == 1 else f"{count:,} records"
+def _rule(one: Divergence, side: Literal["recorded", "now"]) -> str:
+    """The rule of a side; where its code raised, what it raised and where."""
+    rule = one.rule if side == "recorded" else one.rule_now
+    said = getattr(one, side)
+    return f"raised {said}" if one.field == "rule" and said != rule else f"rule {rule or 'none'}"
 
 
-def _shown(value: Any) -> str:
-    text = str(value)
+def _field(one: Divergence) -> tuple[str, str]:
+    """The first differing field, and its values then and now."""
+    if one.kind in ("missing", "extra"):
+        told = one.recorded or one.now
+        raised = f", raised {told['raised']}" if "raised" in told else ""
+        return "stimulus", f"{told['stimulus']} at {clock(told['at'])}{raised}"
+    then, now = (_shown(one.field, value) for value in (one.recorded, one.now))
+    if one.kind != "timing":
+        return one.field, f"{then} -> {now}"
+    later = one.now - one.recorded
+    apart = span(later) if abs(later) >= NS // 1000 else f"{abs(later)} ns"
+    return one.field, f"{then} -> {now} ({apart} {'later' if later > 0 else 'earlier'})"
+
+
+def _shown(path: str, value: Any) -> str:
+    text = "none" if value is None else str(_readable(path, value))
+    if value == ABSENT and path.startswith("changes.") and path.count(".") == 1:
+        text = "(unchanged)"
     rest = len(text) - VALUE_CHARACTERS_MAX
     return text if rest <= 0 else f"{text[:VALUE_CHARACTERS_MAX]}… ({rest} more characters)"
+
+
+def _readable(path: str, value: Any) -> Any:
+    """Plain data with its instants as times."""
+    if isinstance(value, dict):
+        return {name: _readable(name, inner) for name, inner in value.items()}
+    return clock(value) if value and is_instant(path, value) else value
 
 
 def harmless(text: str) -> str:

@@ -20,7 +20,7 @@ from . import sealed
 from .divergence import Decision
 
 if TYPE_CHECKING:
-    from ...eventstore.bundle import Bundle
+    from ...eventstore.bundle_format import Bundle
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -35,7 +35,7 @@ class Code(msgspec.Struct, frozen=True):
 
 def code() -> Code:
     """The code of this process."""
-    from ...eventstore.bundle import table_hash
+    from ...eventstore.bundle_format import table_hash
     from ...statemachine.version import SCHEMA, VERSION
 
     return Code(VERSION, SCHEMA, table_hash())
@@ -43,14 +43,12 @@ def code() -> Code:
 
 def decisions(bundle: Bundle, closed: bool = False) -> Iterator[Decision]:
     """What this code decides of a bundle."""
-    from ...statemachine.machine import compiled_step
     from .reading import stimuli_of
     from .replay import run, run_closed, trace
 
-    if not closed:
-        return trace(run(bundle, compiled_step))
-    stimuli = stimuli_of(bundle.records, bundle.before)
-    return trace(run_closed(stimuli, bundle.before, step=compiled_step))
+    stimuli = stimuli_of(bundle)
+    steps = run_closed(stimuli, bundle.before) if closed else run(stimuli, bundle.before)
+    return trace(steps)
 
 
 def lines(bundle: Bundle, closed: bool = False) -> Iterator[bytes]:
@@ -80,7 +78,7 @@ def read(text: Iterable[bytes]) -> tuple[Code, list[Decision]]:
 def main(source: str, closed: bool) -> None:
     """Print the trace of a bundle."""
     sealed.seal()
-    from ...eventstore.bundle import read_bundle
+    from ...eventstore.bundle_reading import read_bundle
 
     for line in lines(read_bundle(source), closed):
         sys.stdout.buffer.write(line + b"\n")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linewarden.eventstore import open_reader
-from linewarden.gateway.commands import hand_over
+from linewarden.gateway.commands import command_of, hand_over
 from linewarden.gateway.supervisor.line_settings import LineSettings
 from linewarden.gateway.supervisor.session import Session
 from linewarden.gateway.warden import Linewarden
@@ -60,7 +60,7 @@ def test_a_restart_that_a_death_cut_off_goes_on(
     """The next service, which manages the account when it runs already, claims the successor."""
     first = stage.string().puppet()
     first.kill(signal.SIGSTOP)  # its end takes its time
-    assert hand_over(stage.path, "main", "restart_requested") is not None
+    assert hand_over(stage.path, command_of("main", "restart_requested")) is not None
     die(earlier, first)
     stage.open()
     stage.manage()
@@ -80,7 +80,7 @@ def test_a_purge_that_a_death_cut_off_goes_on(
     first.play(event("LoggedOut", OnConnect=False, Reason=2))
     assert first.gone.wait(WAIT_S)
     stage.wait_told("socket_closed")
-    assert hand_over(stage.path, "main", "relink_requested") is not None
+    assert hand_over(stage.path, command_of("main", "relink_requested")) is not None
     die(earlier, first)
     assert stage.session().read_bytes() == b"the credentials"
     stage.open()
@@ -147,9 +147,9 @@ def test_a_command_for_nobody_is_refused(stage: Stage) -> None:
         wait_until(lambda: warden.projections.live("main"))
         for stimulus in ("stop_requested", "relink_requested"):
             with pytest.raises(LinewardenError, match="no such account") as caught:
-                hand_over(stage.path, "mian", stimulus)
+                hand_over(stage.path, command_of("mian", stimulus))
             assert caught.value.hint
         assert warden.projections.account("mian") is None
         assert not list(warden.projections.reader.read_stream("mian"))
-        assert hand_over(stage.path, "main", "restart_requested") is not None
+        assert hand_over(stage.path, command_of("main", "restart_requested")) is not None
         stage.string().puppet(1)

@@ -91,7 +91,10 @@ def test_a_death_tells_its_signal_wherever_it_is_read(stage: Stage) -> None:
     stage.manage()
     stage.live().kill()
     stage.wait_told("worker_died")
-    said = [observed(entry) for entry in timeline(stage.warden.projections.reader, "main")]
+    said = [
+        observed(entry.stimulus, entry.told)
+        for entry in timeline(stage.warden.projections.reader, "main")
+    ]
     assert "worker_died signal 9" in said
 
 

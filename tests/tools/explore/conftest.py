@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle, write_bundle
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.eventstore.bundle_writing import write_bundle
 from linewarden.statemachine import stimuli as st
 
+from ..replay.conftest import incidents  # noqa: F401 - pytest finds it here
 from ..replay.logs import at, claimed, closed, fired, incident_of, opened
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from click.testing import CliRunner, Result
 from msgspec.structs import replace
 
-from linewarden.eventstore import bundle as bundles
-from linewarden.eventstore.bundle import Bundle, read_bundle
+from linewarden.eventstore import bundle_writing
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.eventstore.bundle_reading import read_bundle
 from linewarden.statemachine import closing
 from linewarden.tools.explore import cli
 from linewarden.tools.replay import sealed
@@ -50,7 +52,8 @@ def test_what_if_tells_what_would_have_been(night: str) -> None:
         " > connecting 22:14:32.000 > connected 22:14:33.000 > reconnect-gap 22:14:40.000"
         " > connecting 22:14:43.600",
     ]
-    assert call(cli.what_if, night, "--set", "13.code=440").exit_code == 0
+    assert call(cli.what_if, night, "--set", "13.detail=x").exit_code == 0
+    assert call(cli.what_if, night, "--set", "13.code=440").exit_code == 2
     bad = call(cli.what_if, night, "--drop", "99")
     assert bad.exit_code == 2 and "hint: its positions are from 1 to 13" in bad.output
 
@@ -104,7 +107,7 @@ def test_a_bundle_of_the_future_is_exit_code_3(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: click.Command
 ) -> None:
     """What a newer linewarden wrote is not taken for bad input."""
-    monkeypatch.setattr(bundles, "_prove", lambda *_: None)
+    monkeypatch.setattr(bundle_writing, "_prove", lambda *_: None)
     newer = replace(bundle, header=replace(bundle.header, schema=99))
     path = save(newer, tmp_path / "newer.incident.jsonl.gz")
     more = {"minimise": ("--keep", "live"), "what-if": ("--drop", "1")}
@@ -181,7 +184,7 @@ def test_every_command_seals_first(
 
 
 def test_a_person_has_a_prompt(night: str) -> None:
-    """At a terminal it shows where it stands, forgives a bad command, and Ctrl-D ends it."""
+    """At a terminal it shows where it stands, forgives what is bad, and Ctrl-D ends it."""
     script = f"import sys; {SCRIPT.format('step')}"
     parent, child = pty.openpty()
     with subprocess.Popen(
@@ -206,6 +209,13 @@ def test_a_person_has_a_prompt(night: str) -> None:
             os.write(parent, b"next\n")
             hear(b"2 of 13")
             hear(b"step> ", 3)
+            process.send_signal(signal.SIGINT)
+            # A signal just before the terminal is asked is seen when it answers: hence the line.
+            os.write(parent, b"\n")
+            hear(b"step> ", 4)
+            os.write(parent, b"\xff\n")
+            hear(b"hint: ", 2)
+            hear(b"step> ", heard[: heard.rindex(b"hint: ")].count(b"step> ") + 1)
             os.write(parent, b"\x04")
             assert process.wait(ANSWER_S) == 0
         finally:

@@ -3,12 +3,15 @@
 import time
 
 import pytest
+from msgspec.structs import replace
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine.outcome import Settled
-from linewarden.tools.explore.expression import Expression, ExpressionError
+from linewarden.tools.explore.expression import Expression
 from linewarden.tools.explore.scene import Scene
-from linewarden.tools.replay.replay import run
+from linewarden.tools.explore.words import WORDS, ExpressionError, words_of
+
+from ..replay.logs import steps_of
 
 TRUE = {
     1: [
@@ -17,7 +20,7 @@ TRUE = {
         "'dial' in effects and len(effects) == 1",
         "before.state is None and before.epoch == 0 and epoch == 1",
         "'overrides' in changed and policy.jitter == 0",
-        "overrides['jitter'] == 0 and overrides['no'] is None",
+        "overrides['jitter'] == 0 and overrides['max_s'] is None",
     ],
     4: [
         "stimulus.reply == 'r1' and 'send' in effects",
@@ -47,7 +50,7 @@ TRUE = {
 @pytest.mark.parametrize(("version", "text"), [(key, one) for key in TRUE for one in TRUE[key]])
 def test_what_is_so_is_true(bundle: Bundle, version: int, text: str) -> None:
     """An expression is true of the record of which it says what is so, and its denial is not."""
-    steps = list(run(bundle))
+    steps = steps_of(bundle)
     settled: dict[str, Settled] = {}
     for step in steps[:version]:
         settled.update(step.decided.settled)
@@ -120,6 +123,21 @@ def test_what_is_not_of_the_language_is_refused(text: str) -> None:
         ("'dail' in effects", "no effect 'dail'", "dial"),
         ("before.sate == 'closed'", "no field 'sate'", "state"),
         ("reply('r1').outcome == 'send'", "no outcome 'send'", "sent"),
+        ("timers['retrx'] > at", "no timer 'retrx' (at character 8)", "retry"),
+        ("timers.retrx > at", "no timer 'retrx'", "retry"),
+        ("timers.state", "no timer 'state'", "stability"),
+        ("overrides['max'] == 1", "no field 'max'", "max_s"),
+        ("recorded.changes['sate'] == 1", "no field 'sate'", "state"),
+        ("recorded.rule == 'close.confict'", "no rule 'close.confict'", "close.upgrade.conflict"),
+        ("cause == 'transiet'", "no cause 'transiet'", "transient"),
+        ("before.cause != 'transiet'", "no cause 'transiet'", "transient"),
+        ("reason == 'gaveup'", "no reason 'gaveup'", "gave_up"),
+        ("'atempt' in changed", "no field 'atempt'", "attempt"),
+        ("hold.kind == 'band'", "no kind 'band'", "banned"),
+        ("stimulus.by == 'oprator'", "no by 'oprator'", "operator"),
+        ("socket_state == 'opn'", "no socket_state 'opn'", "open"),
+        ("effects == 'dial'", "effects at character 1 holds several words", '"dial" in effects'),
+        ("changed in ('attempt', 'state')", "changed at character 1 holds several", "in changed"),
         ("count(effects) > 1", "no function 'count'", "len"),
         ("state ==", "can't be read at character", "for example"),
         ("attempt + 1", "BinOp at character 1 is not part of the language", "comparisons"),
@@ -133,9 +151,40 @@ def test_a_slip_of_the_pen_is_told(text: str, message: str, hint: str) -> None:
     assert hint in caught.value.hint
 
 
+def test_words_of_the_incident_are_known(bundle: Bundle) -> None:
+    """What older or other code recorded can be asked for; a reply that nobody knows can't."""
+    steps = [
+        replace(step, recorded=replace(step.recorded, rule="close.of_old"))
+        for step in steps_of(bundle)
+        if step.recorded is not None
+    ]
+    scene = Scene(steps[0], {}.get)
+    seen = words_of(steps)
+    assert Expression("recorded.rule == 'close.of_old'", seen)(scene)
+    with pytest.raises(ExpressionError, match=r"no rule 'close\.of_old'"):
+        Expression("recorded.rule == 'close.of_old'")
+    for text in ("reply('r3').outcome == 'sent'", "'r3' in replies", "replies['r3'].chat == 'x'"):
+        with pytest.raises(ExpressionError, match="no reply 'r3'") as caught:
+            Expression(text, seen)
+        assert caught.value.hint == "did you mean r1, r2"
+        Expression(text.replace("r3", "r1"), seen)
+
+
+def test_every_word_that_a_decision_writes_is_known(incidents: dict[str, Bundle]) -> None:
+    """The causes and reasons of all scenarios are words that an expression may name."""
+    met: dict[str, set[str]] = {"cause": set(), "reason": set(), "rule": set()}
+    for bundle in incidents.values():
+        seen = words_of(steps_of(bundle))
+        for name, words in met.items():
+            words |= seen[name]
+    for name, words in met.items():
+        assert words <= set(WORDS[name]), name
+    assert set(WORDS["reason"]) == met["reason"]
+
+
 def test_what_has_no_order_is_told(bundle: Bundle) -> None:
     """Text is not compared with a number by its size; nothing is smaller than what is not there."""
-    scene = Scene(next(run(bundle)), {}.get)
+    scene = Scene(steps_of(bundle)[0], {}.get)
     with pytest.raises(ExpressionError, match="text and a number at character 1 have no order"):
         Expression("controller > 3")(scene)
     assert not Expression("retry_at > '2000' or retry_at <= '2000'")(scene)

@@ -1,39 +1,36 @@
 """The invariants by name: no scenario breaks one, and a step that does is found."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import outcome as out
 from linewarden.statemachine.errors import InputError
 from linewarden.statemachine.identity import Identity
 from linewarden.statemachine.invariants import INVARIANTS, Past, judge_of
 from linewarden.statemachine.lifecycle import State
-from linewarden.tools.incident import bundles_of_scenario
-from linewarden.tools.replay.replay import Step, run
+from linewarden.tools.replay.replay import Step
 
-SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "scenarios").rglob("*.jsonl"))
+from ..replay.logs import steps_of
 
 
-def test_no_scenario_breaks_an_invariant() -> None:
+def test_no_scenario_breaks_an_invariant(incidents: dict[str, Bundle]) -> None:
     """Every record of every scenario holds all fourteen, also where one begins in mid-life."""
     broken = []
-    for path in SCENARIOS:
-        for bundle in bundles_of_scenario(path):
-            past = Past(bundle.before)
-            for place, step in enumerate(run(bundle)):
-                # What was before is taken from the state alone at every tenth record.
-                past = Past(step.before) if place % 10 == 9 else past
-                broken += [
-                    (path.stem, step.version, name, told)
-                    for name, judge in INVARIANTS.items()
-                    if (told := judge(step, past)) is not None
-                ]
-                past.take(step)
+    for incident, bundle in incidents.items():
+        past = Past(bundle.before)
+        for place, step in enumerate(steps_of(bundle)):
+            # What was before is taken from the state alone at every tenth record.
+            past = Past(step.before) if place % 10 == 9 else past
+            broken += [
+                (incident, step.version, name, told)
+                for name, judge in INVARIANTS.items()
+                if (told := judge(step, past)) is not None
+            ]
+            past.take(step)
     assert not broken
 
 
@@ -90,7 +87,7 @@ def test_a_step_that_breaks_an_invariant_is_found(
 ) -> None:
     """Each judge finds a step that breaks its invariant, and nothing in the steps before it."""
     judge, past = judge_of(name), Past(bundle.before)
-    steps = list(run(bundle))
+    steps = steps_of(bundle)
     last = steps[-1]
     steps.append(replace(last, version=14, before=last.after))
     for step in steps[: version - 1]:

@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner, Result
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import closing
 from linewarden.statemachine.errors import InputError
 from linewarden.tools.explore import cli
@@ -41,9 +41,8 @@ def test_a_record_is_shown_with_its_effects(stepper: Stepper) -> None:
     """What came, what was decided, how the state moved, what is asked for and settled."""
     rows = stepper.do("go 13")
     assert rows[0] == "13 of 13  (v13)"
-    assert rows[1].endswith(
-        "closed code=440 controller=A  close.replaced.conflict  connected > conflict"
-    )
+    assert rows[1].endswith("closed 440  close.replaced.conflict  connected > conflict")
+    assert rows[2] == "        with controller=A source=baileys code=440"
     assert "        asks for notify controller=A notice=conflict" in rows
     assert "        r1 is sent" in stepper.do("go 5")
 
@@ -119,12 +118,35 @@ def test_where_today_decides_otherwise_is_marked(
     assert stepper.do("why")[-1] == f"diverges: position 13: {told}"
 
 
+def test_code_that_raises_is_told_with_its_place(
+    bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What, why and where: no rule is explained that there isn't."""
+
+    def broken(*_: object) -> None:
+        raise KeyError("of the night")
+
+    monkeypatch.setattr(closing, "classify", broken)
+    stepper = Stepper(bundle)
+    stepper.do('break rule == "(raised KeyError)"')
+    rows = stepper.do("continue")
+    assert place(rows) == "7"
+    first, second, *_ = stepper.do("why")
+    assert first.startswith("this code raised KeyError: 'of the night' (statemachine/closing.py:")
+    assert second == "so nothing was decided"
+    assert "not known to this version" not in "\n".join(stepper.do("why"))
+    assert stepper.do("why")[-1] == "it was recorded as close.transient.retry"
+
+
 def test_list_and_print(stepper: Stepper) -> None:
     """The records around, and whether something is so here."""
     stepper.do("go 7")
     assert [row.split()[0] for row in stepper.do("list 3")] == ["6", ">", "8"]
     assert stepper.do("print attempt == 1 and rule == 'close.transient.retry'") == ["yes"]
     assert stepper.do("print live") == ["no"]
+    for line in ("print reply('r9').outcome == 'sent'", "break 'r9' in replies"):
+        with pytest.raises(InputError, match="no reply 'r9'"):
+            stepper.do(line)
 
 
 def test_help_names_every_command(stepper: Stepper) -> None:

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 
-from linewarden.eventstore.bundle import Bundle, Point
+from linewarden.eventstore.anchor import Point
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import stimuli as st
-from linewarden.tools.incident import bundle_of_scenario
 from linewarden.tools.render.cli import drawn
 
-from ..incidents import FOLDER
-from ..replay.logs import at, incident_of
+from ..incidents import FOLDER, bundle_of_scenario
+from ..replay.logs import at, claimed, incident_of, opened
 
 RESTARTED = next(FOLDER.glob("oc-007-*.jsonl"))
 CONFLICT = next(FOLDER.glob("tr-05-*.jsonl"))
@@ -60,6 +60,15 @@ def hostile() -> Bundle:
             ),
         ]
     return incident_of(*said)
+
+
+def storm() -> Bundle:
+    """A takeover by our own, and 10,000 late closes of the controller before, within a second."""
+    late = st.Closed(at=at(5), controller="A", source="baileys", code=428, socket=1)
+    shared = msgspec.structs.replace(late, at=at(5.001), times=9_999, last_at=at(5.999))
+    proven = st.IdentityObserved(at=at(2), controller="A", forms={"pn": "idn_1"})
+    taken = st.Claimed(at=at(4), controller="B", holder="host")
+    return incident_of(claimed(), opened(1), proven, taken, late, shared)
 
 
 def tail_of(bundle: Bundle, first: int, before: dict[str, Any]) -> Bundle:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from linewarden.eventstore import NewRecord, encode
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.eventstore.errors import Corrupt
 from linewarden.projections.view import AccountView
 from linewarden.statemachine import stimuli as st
@@ -27,15 +27,15 @@ def course() -> Course:
 
 def test_states_follow_one_another(course: Course) -> None:
     """The stays of a controller leave no time between them and name the records of both ends."""
-    stays = [span for span in course.lane("state") if span.owner == "A"]
-    names = [(span.fact.name, span.fact.live, span.first, span.last) for span in stays]
+    stays = [stretch for stretch in course.lane("state") if stretch.owner == "A"]
+    names = [(stay.fact.name, stay.fact.live, stay.first, stay.last) for stay in stays]
     assert names == [
         ("connecting", False, 1, 2),
         ("connected", False, 2, 3),
         ("connected", True, 3, 5),
         ("reconnect_gap", False, 5, 7),
     ]
-    assert [span.end for span in stays[:-1]] == [span.start for span in stays[1:]]
+    assert [stay.end for stay in stays[:-1]] == [stay.start for stay in stays[1:]]
 
 
 def test_lives_go_from_claim_to_end(course: Course) -> None:
@@ -51,7 +51,7 @@ def test_a_timer_fires_or_is_cancelled_or_set_anew() -> None:
     failed = st.DialFailed(at=at(4), controller="A", source="baileys", code=428)
     bundle = incident_of(claimed(), opened(1), closed(2), fired(4, "retry"), failed, closed(5))
     timers = course_of(bundle).lane("timer")
-    ends = {(span.what, span.first): span.end_by for span in timers}
+    ends = {(stretch.what, stretch.first): stretch.end_by for stretch in timers}
     assert ends["connect_deadline", 1] == "cancelled"
     assert ends["retry", 3] == "fired"
     assert ends["retry", 5] is None
@@ -62,7 +62,7 @@ def test_a_reply_is_told_from_its_capture_to_its_outcome(course: Course) -> None
     text, media = course.replies
     assert (text.captured_on, text.sends, text.outcome) == ("A", [(12, "B")], "sent")
     assert (media.first, media.sends, media.last) == (10, [(13, "B")], 14)
-    waits = [(span.fact.name, span.fact.more) for span in course.lane("reply")]
+    waits = [(stretch.fact.name, stretch.fact.more) for stretch in course.lane("reply")]
     assert waits == [("held", None), ("held", None), ("sending", "B"), ("sending", "B")]
 
 
@@ -83,13 +83,31 @@ def test_gaps_are_those_of_the_projection(course: Course) -> None:
 def test_a_part_of_a_log_begins_with_what_was_so_before(first: int) -> None:
     """Cut anywhere, what was so before is told as begun before, and the rest stays the same."""
     whole = restarted()
-    after = list(course_of(whole).steps)[first - 2]
+    after = list(course_of(whole).marks)[first - 2]
     assert after.entry.version == first - 1
     part = course_of(tail_of(whole, first, _state_after(whole, first - 1)))
-    assert [step.entry.version for step in part.steps] == list(range(first, 15))
+    assert [mark.entry.version for mark in part.marks] == list(range(first, 15))
     assert part.lane("state")[0].first == 0
-    full = {(s.lane, s.owner, s.what, s.fact, s.last) for s in course_of(whole).spans}
-    assert {(s.lane, s.owner, s.what, s.fact, s.last) for s in part.spans} <= full
+    full = {(s.lane, s.owner, s.what, s.fact, s.last) for s in course_of(whole).stretches}
+    assert {(s.lane, s.owner, s.what, s.fact, s.last) for s in part.stretches} <= full
+
+
+def test_a_reply_from_before_is_told_with_what_is_known_of_it() -> None:
+    """Its chat and whether it was under way stand in the state before; its capture does not."""
+    whole = restarted()
+    part = course_of(tail_of(whole, 14, _state_after(whole, 13)))
+    told = {reply.reply: reply for reply in part.replies}
+    chats = {reply.reply: reply.chat for reply in course_of(whole).replies}
+    assert told and all(reply.chat == chats[name] for name, reply in told.items())
+
+
+def test_a_reply_that_was_under_way_before_stays_so() -> None:
+    """What nobody answers in the incident is under way at its end, too."""
+    proven = st.IdentityObserved(at=at(2), controller="A", forms={"pn": "idn_1"})
+    said = st.ReplySubmitted(at=at(3), source="router", reply="r", chat="chat_1")
+    whole = incident_of(claimed(), opened(1), proven, said, fired(4, "retry"))
+    [reply] = course_of(tail_of(whole, 5, _state_after(whole, 4))).replies
+    assert (reply.outcome, reply.first, reply.last) == ("sending", 0, None)
 
 
 def _state_after(bundle: Bundle, version: int) -> dict[str, object]:
@@ -103,16 +121,16 @@ def _state_after(bundle: Bundle, version: int) -> dict[str, object]:
 def test_a_clock_that_is_set_back_draws_nothing_backwards() -> None:
     """Instants are drawn in the order of the records, and entries keep their own times."""
     course = course_of(incident_of(claimed(), opened(50), closed(20)))
-    assert [(step.at - course.start) // NS for step in course.steps] == [0, 50, 50]
-    assert course.steps[-1].entry.at == at(20)
-    assert all(span.end >= span.start for span in course.spans)
+    assert [(mark.at - course.start) // NS for mark in course.marks] == [0, 50, 50]
+    assert course.marks[-1].entry.at == at(20)
+    assert all(stretch.end >= stretch.start for stretch in course.stretches)
 
 
 def test_what_overlaps_stands_in_several_rows(course: Course) -> None:
-    """In a row nothing overlaps, and no span is lost."""
-    spans = course.lane("timer")
-    rows = rows_of(spans)
-    assert sorted(map(id, spans)) == sorted(id(span) for row in rows for span in row)
+    """In a row nothing overlaps, and no stretch is lost."""
+    stretches = course.lane("timer")
+    rows = rows_of(stretches)
+    assert sorted(map(id, stretches)) == sorted(id(stretch) for row in rows for stretch in row)
     for row in rows:
         assert all(one.end <= two.start for one, two in pairwise(row))
 
@@ -152,7 +170,11 @@ def test_what_no_decision_made_is_refused(content: dict[str, object]) -> None:
         course_of(bundle_of([_told(**content)]))
 
 
-def test_a_record_of_the_logs_own_keeping_is_drawn() -> None:
-    """A record without an outcome, such as an erasure, is a record of no consequence."""
-    [step] = course_of(bundle_of([_told()])).steps
-    assert step.idle and step.entry.rule == "closed"
+def test_what_is_kept_of_the_log_is_drawn() -> None:
+    """An erasure and an archived stretch are records of no consequence, under their own names."""
+    hashed = "0" * 64
+    erased = st.SubjectErased(at=at(2), tokens=["idn_a"])
+    archived = st.Archived(at=at(3), first=1, last=2, position=2, chain=hashed, bundle=hashed)
+    marks = course_of(incident_of(claimed(), opened(1), erased, archived)).marks[2:]
+    assert [mark.entry.rule for mark in marks] == ["subject_erased", "archived"]
+    assert all(mark.idle for mark in marks)

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import stimuli as st
 from linewarden.tools.render.plain_text import plain
-from linewarden.tools.render.sequence import STEPS_MAX
+from linewarden.tools.render.sequence import MARKS_MAX
 
 from ..replay.logs import at, claimed, closed, fired, incident_of, opened
 from .pictures import EVIL, conflict, hostile, restarted, text_of
@@ -67,6 +67,17 @@ def test_signs_of_life_are_one_note() -> None:
     assert drawn.count("activity") == 1
 
 
+def test_a_storm_is_counted_by_stimuli() -> None:
+    """What shares a record counts as often as it was observed."""
+    bundle = incident_of(
+        claimed(),
+        opened(1),
+        *(st.Closed(at=at(2 + i), controller="Z", source="baileys", times=500) for i in range(3)),
+    )
+    told = text_of(bundle, "mermaid-sequence")
+    assert "3 records of no consequence in 2 s (late.close ×1500)" in told
+
+
 def test_a_long_incident_stays_a_diagram() -> None:
     """The middle of a long one is cut with a note: mermaid refuses more than 50,000 characters."""
     loop = [
@@ -75,7 +86,7 @@ def test_a_long_incident_stays_a_diagram() -> None:
         for step in (opened(i * 100 + 1), closed(i * 100 + 70), fired(i * 100 + 72, "retry"))
     ]
     drawn = text_of(incident_of(claimed(), *loop), "mermaid-sequence")
-    assert drawn.count("->>L:") <= STEPS_MAX
+    assert drawn.count("->>L:") <= MARKS_MAX
     assert len(drawn) < 50_000
     assert re.search(r"Note over L: \d+ records left out in ", drawn)
 

@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.statemachine import stimuli as st
 from linewarden.statemachine.version import VERSION
 from linewarden.tools.render.page import json_text
 
-from .pictures import EVIL, conflict, hostile, restarted, text_of
+from ..replay.logs import at, claimed, closed, incident_of, opened
+from .pictures import EVIL, conflict, hostile, restarted, storm, text_of
 
 LOADING = {
     "action", "archive", "background", "cite", "classid", "codebase", "data", "formaction", "href",
@@ -169,6 +171,20 @@ def test_the_cards_say_how_it_ended() -> None:
     assert cards["notices"] == ("1", "warn")
 
 
+def test_a_storm_is_told_by_its_number() -> None:
+    """A record that many stimuli share says how many, and the head of the page says of how many."""
+    text = text_of(storm(), "html")
+    assert "6 records of 10,004 stimuli, versions 1 to 6" in text
+    assert [record["times"] for record in Page(text).data["records"]] == [1] * 5 + [9_999]
+    assert "stimuli, versions" not in text_of(restarted(), "html")
+
+
+def test_an_instant_that_is_none_is_said_so() -> None:
+    """Of a claim that supersedes, nothing is proven: that is no time in 1970, and no 0."""
+    changes = dict(Page(text_of(storm(), "html")).data["records"][3]["changes"])
+    assert (changes["proof"], changes["opened_at"], changes["socket"]) == ("none", "none", "0")
+
+
 needs_browser = pytest.mark.skipif(
     BROWSER is None, reason="no chromium here: the page is checked as text only"
 )
@@ -195,6 +211,30 @@ def test_a_browser_draws_it(tmp_path: Path) -> None:
     assert re.search(r"<h2>closed 408</h2>", page)
     for word in ("gap 7.622 s", ">connected<", ">text</text>", ">send_deadline</text>"):
         assert word in page
+
+
+@needs_browser
+def test_a_browser_draws_the_number_of_a_storm(tmp_path: Path) -> None:
+    """The dot of a shared record has its number below it."""
+    path = tmp_path / "incident.html"
+    path.write_text(text_of(storm(), "html"), "utf-8")
+    page, console = shown(path, "", tmp_path / "profile")
+    assert console == "" and page.count("×9,999</text>") == 1
+    assert ">6 records</p>" in page
+
+
+@needs_browser
+def test_what_had_a_consequence_is_seen_among_thousands(tmp_path: Path) -> None:
+    """Where thousands of records share a few hundred pixels, the few that matter are drawn."""
+    path = tmp_path / "incident.html"
+    signs = [st.Activity(at=at(2 + i), controller="A", source="baileys") for i in range(2_000)]
+    bundle = incident_of(claimed(), opened(1), *signs, closed(2_002))
+    path.write_text(text_of(bundle, "html"), "utf-8")
+    page, console = shown(path, "", tmp_path / "profile")
+    assert console == ""
+    dots = re.findall(r'<circle [^>]*class="dot( idle)?[^>]*data-thing', page)
+    assert [dot == "" for dot in dots][-1] and 100 < len(dots) < 1_000
+    assert ">2,003 records, page 11 of 11</p>" in page
 
 
 @needs_browser

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from linewarden.eventstore.bundle import read_bundle
+from linewarden.eventstore.bundle_reading import read_bundle
 from linewarden.tools.render.cli import FORMS, drawn, render
 
 from ..incidents import played, saved
@@ -83,7 +83,7 @@ def test_a_file_that_is_there_is_left(incident: Path, tmp_path: Path) -> None:
     assert run(incident, "--as", "html", "--out", out, "--force").exit_code == 0
     evidence = incident.read_bytes()
     refused = run(incident, "--as", "html", "--out", incident, "--force")
-    assert refused.exit_code == 2 and "is a log or a bundle" in refused.output
+    assert refused.exit_code == 2 and "is a bundle, and was left" in refused.output
     assert incident.read_bytes() == evidence
 
 

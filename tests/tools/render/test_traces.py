@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from linewarden.eventstore import encode
-from linewarden.eventstore.bundle import Bundle
-from linewarden.tools.incident import bundle_of_scenario
+from linewarden.eventstore import NewRecord, encode
+from linewarden.eventstore.bundle_format import Bundle
 
-from ..incidents import FILES
+from ..incidents import FILES, bundle_of_scenario
+from ..replay.logs import at, bundle_of
 from .pictures import conflict, hostile, restarted, text_of
 
 SAMPLE = FILES[::9]
@@ -37,6 +37,11 @@ def check_trace(trace: dict[str, Any]) -> None:
             spans.setdefault(event["tid"], []).append((event["ts"], event["dur"]))
         if event["ph"] == "i":
             assert event["s"] == "t"
+    drawn: dict[int, float] = {}
+    for event in trace["traceEvents"]:
+        if event["ph"] != "M":
+            assert event["ts"] >= drawn.get(event["tid"], 0), "a track goes back"
+            drawn[event["tid"]] = event["ts"]
     # Where slices of one track overlap without nesting, an importer drops one of them.
     for track in spans.values():
         for (start, length), (following, _) in pairwise(sorted(track)):
@@ -101,7 +106,10 @@ def test_otlp_is_valid(bundle: Bundle) -> None:
     check_attributes(resource["resource"]["attributes"])
     [scope] = resource["scopeSpans"]
     assert set(scope["scope"]) == {"name", "version"}
-    spans = scope["spans"]
+    check_spans(scope["spans"])
+
+
+def check_spans(spans: list[dict[str, Any]]) -> None:
     for span in spans:
         check_span(span)
     ids = [span["spanId"] for span in spans]
@@ -113,16 +121,51 @@ def test_otlp_is_valid(bundle: Bundle) -> None:
         assert all(link["spanId"] in ids for link in span.get("links", ()))
 
 
+def spans_of(bundle: Bundle) -> list[dict[str, Any]]:
+    spans: list[dict[str, Any]] = json.loads(text_of(bundle, "otlp"))["resourceSpans"][0][
+        "scopeSpans"
+    ][0]["spans"]
+    return spans
+
+
+def test_no_two_spans_have_one_id() -> None:
+    """Not even where a bundle from elsewhere tells of two controllers in one epoch."""
+    said = [
+        NewRecord(
+            bytes([n] * 16), at(n), "claimed", "connecting", None,
+            encode({
+                "stimulus": {"stimulus": "claimed", "at": at(n), "controller": name},
+                "outcome": {"rule": "claim.first", "changes": {
+                    "controller": name, "epoch": 1, "state": "connecting", "since": at(n)}},
+                "schema": 1,
+            }),
+        )
+        for n, name in enumerate("ABC")
+    ]  # fmt: skip
+    spans = spans_of(bundle_of(said))
+    check_spans(spans)
+    assert len(spans) == 4
+
+
+def test_perfetto_counts_microseconds() -> None:
+    """A record is where its time is, to the nanosecond, in microseconds since the first one."""
+    bundle = restarted()
+    events = json.loads(text_of(bundle, "perfetto"))["traceEvents"]
+    records = [event["ts"] for event in events if event.get("cat") == "record"]
+    start = bundle.records[0].at
+    assert [round(ts * 1_000) for ts in records] == [one.at - start for one in bundle.records]
+
+
 def test_otlp_has_lives_dials_stretches_and_replies() -> None:
     """A dial that opened and a reply that was sent are well; a controller that was lost is not."""
-    spans = json.loads(text_of(restarted(), "otlp"))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    spans = spans_of(restarted())
     names = [span["name"] for span in spans]
     assert names == [
         "incident main", "controller A", "controller B", "dial 1", "dial 1", "connected",
         "connected", "reply sent", "reply sent",
     ]  # fmt: skip
     assert [span["status"]["code"] for span in spans if span["name"] == "dial 1"] == [1, 1]
-    lost = json.loads(text_of(conflict(), "otlp"))["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    lost = spans_of(conflict())
     assert lost[1]["status"] == {"code": 2, "message": "conflict"}
     assert lost[-1]["status"] == {"code": 2, "message": "conflict"}
 
@@ -144,8 +187,6 @@ def test_every_scenario_can_be_drawn(path: Any) -> None:
     """Whatever the scenarios play, every form can draw it, and twice the same."""
     bundle = bundle_of_scenario(path)
     check_trace(json.loads(text_of(bundle, "perfetto")))
-    spans = json.loads(text_of(bundle, "otlp"))["resourceSpans"][0]["scopeSpans"][0]["spans"]
-    for span in spans:
-        check_span(span)
+    check_spans(spans_of(bundle))
     for form in ("mermaid-sequence", "mermaid-state", "html"):
         assert text_of(bundle, form) == text_of(bundle, form)

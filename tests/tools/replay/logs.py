@@ -2,15 +2,17 @@
 
 from typing import Any
 
-from linewarden.eventstore import NewRecord, Record, chain
-from linewarden.eventstore.bundle import Bundle, Header, Point, Trailer, table_hash
+from linewarden.eventstore import NewRecord
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.eventstore.chained import chained
 from linewarden.gateway.dice import Dice
 from linewarden.gateway.recording import write
 from linewarden.statemachine import stimuli as st
 from linewarden.statemachine.account import Account
 from linewarden.statemachine.decision import decide
-from linewarden.statemachine.machine import Step, step
-from linewarden.statemachine.version import SCHEMA, VERSION
+from linewarden.statemachine.machine import Lookup, step
+from linewarden.tools.replay.reading import stimuli_of
+from linewarden.tools.replay.replay import Step, run
 
 LOG = bytes(range(16))
 T0 = 1_700_000_000_000_000_000
@@ -39,7 +41,7 @@ def fired(seconds: float, timer: st.TimerName) -> st.TimerFired:
     return st.TimerFired(at=at(seconds), controller="A", source="timer", timer=timer)
 
 
-def incident_of(*stimuli: st.Stimulus, step: Step = step) -> Bundle:
+def incident_of(*stimuli: st.Stimulus, step: Lookup = step) -> Bundle:
     """The incident of these stimuli, decided as today's code does or as `step` reads the table."""
     account = Account()
     news: list[NewRecord] = []
@@ -49,26 +51,11 @@ def incident_of(*stimuli: st.Stimulus, step: Step = step) -> Bundle:
     return bundle_of(news)
 
 
-def bundle_of(news: list[NewRecord], schema: int = SCHEMA) -> Bundle:
+def bundle_of(news: list[NewRecord]) -> Bundle:
     """A bundle of records as a store would have chained them, from the beginning of an account."""
-    link = before = chain.genesis(LOG, "main")
-    records: list[Record] = []
-    for number, new in enumerate(news, 1):
-        leaf = chain.leaf(new.body)
-        link = chain.link(link, leaf)
-        plain = (new.id, new.at, new.type, new.state, new.reply, new.body)
-        records.append(Record(number, "main", number, *plain, leaf, link))
-    header = Header(
-        log=LOG.hex(),
-        account="main",
-        first=1,
-        last=len(records),
-        before=Point(0, before.hex()),
-        snapshot={},
-        policy={},
-        build=VERSION,
-        schema=schema,
-        table=table_hash(),
-        at=T0,
-    )
-    return Bundle(header, records, Trailer(len(records), Point(len(records), link.hex())))
+    return chained(news, LOG, "main")
+
+
+def steps_of(bundle: Bundle) -> list[Step]:
+    """What this code decides of an incident, open loop."""
+    return list(run(stimuli_of(bundle), bundle.before))

@@ -9,8 +9,10 @@ CONFLICT = 'Row("close.replaced", ALIVE, X, "close.replaced.conflict")'
 LOOP = 'Row("close.replaced", ALIVE, G, "close.replaced.conflict")'
 
 
-def changed_code(folder: Path, old: str = CONFLICT, new: str = LOOP) -> Path:
-    """A folder with a copy of the package whose table has `new` in the place of `old`.
+def changed_code(
+    folder: Path, old: str = CONFLICT, new: str = LOOP, *, file: str = "lifecycle.py"
+) -> Path:
+    """A folder with a copy of the package in whose decisions `new` stands in the place of `old`.
 
     The gateway stays behind: a replay has to do without it.
     """
@@ -21,8 +23,8 @@ def changed_code(folder: Path, old: str = CONFLICT, new: str = LOOP) -> Path:
         shutil.copytree(
             PACKAGE / floor, package / floor, ignore=shutil.ignore_patterns("__pycache__")
         )
-    table = package / "statemachine" / "lifecycle.py"
-    text = table.read_text("utf-8")
+    changed = package / "statemachine" / file
+    text = changed.read_text("utf-8")
     assert text.count(old) == 1
-    table.write_text(text.replace(old, new), "utf-8")
+    changed.write_text(text.replace(old, new), "utf-8")
     return folder

@@ -6,16 +6,15 @@ from typing import Any
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import policy
 from linewarden.statemachine import stimuli as st
-from linewarden.statemachine.account import Account
 from linewarden.statemachine.decision import HANDLERS
 from linewarden.statemachine.draft import Draft
 from linewarden.statemachine.errors import LinewardenError
 from linewarden.statemachine.policy import span
 from linewarden.tools.replay import replay as replaying
-from linewarden.tools.replay.reading import Fed, stimuli_of
+from linewarden.tools.replay.reading import stimuli_of
 from linewarden.tools.replay.replay import replay, run_closed
 
 from .logs import S, at, claimed, closed, fired, incident_of, opened
@@ -72,9 +71,7 @@ def test_the_jitter_of_a_firing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert kinds(bundle) == []
     with monkeypatch.context() as patched:
         patched.setattr(policy.DEFAULT.__class__, "delay", lambda *_: span(3))
-        steps = list(
-            run_closed(stimuli_of(bundle.records, bundle.before), bundle.before, until=at(70))
-        )
+        steps = list(run_closed(stimuli_of(bundle), bundle.before, until=at(70)))
     assert [step.stimulus.at for step in steps] == [at(0), at(60), at(63.6)]
     assert [step.version for step in steps] == [1, 2, 3]
 
@@ -157,8 +154,9 @@ def test_timers_of_one_instant_fire_by_name_and_reply() -> None:
         st.ReplySubmitted(at=at(1), source="router", reply=name, chat="chat_a", deadline_s=59)
         for name in ("r2", "r1")
     ]
-    fed = [Fed(number, number, one) for number, one in enumerate([claimed(), *replies], 1)]
-    fires = [step.stimulus for step in run_closed(fed, Account(), until=at(60))][3:]
+    bundle = incident_of(claimed(), *replies)
+    stimuli = stimuli_of(bundle)
+    fires = [step.stimulus for step in run_closed(stimuli, bundle.before, until=at(60))][3:]
     assert [(one.timer, one.reply) for one in fires if isinstance(one, st.TimerFired)] == [
         ("connect_deadline", None),
         ("reply_deadline", "r1"),
@@ -170,6 +168,7 @@ def test_code_that_sets_a_timer_for_ever_is_stopped(monkeypatch: pytest.MonkeyPa
     """A closed loop ends with a clear error where code under trial never comes to rest."""
     monkeypatch.setattr(replaying, "FIRINGS_MAX", 50)
     numbers = {"connect_deadline_s": "0.001", "initial_s": "0.001", "max_s": "0.001"}
-    fed = [Fed(1, 1, claimed(fast_attempts=1000, **numbers))]
+    bundle = incident_of(claimed(fast_attempts=1000, **numbers))
+    stimuli = stimuli_of(bundle)
     with pytest.raises(LinewardenError, match="50 timers"):
-        list(run_closed(fed, Account(), until=at(3600)))
+        list(run_closed(stimuli, bundle.before, until=at(3600)))

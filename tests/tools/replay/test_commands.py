@@ -1,48 +1,27 @@
 """The commands of the replay: what people read, what programs read, and exit codes."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
 
 import click
 import pytest
-from click.testing import CliRunner, Result
-from msgspec.structs import replace
 
-from linewarden.eventstore.bundle import Bundle, write_bundle
 from linewarden.statemachine import closing
+from linewarden.tools.cli_incident import inspect
+from linewarden.tools.cli_verify import verify
 from linewarden.tools.demo import play
+from linewarden.tools.explore import cli as exploring
+from linewarden.tools.render.cli import render
 from linewarden.tools.replay import cli, telling, trace
-from linewarden.tools.replay.divergence import Divergence, summed
-from linewarden.tools.replay.fixture import accepted_beside
+from linewarden.tools.replay.divergence import Decision, Divergence, differ, summed
 
-from .logs import claimed, closed, fired, incident_of, opened
+from .logs import at, claimed, fired, incident_of, opened
 from .other_code import PACKAGE, changed_code
+from .saved import call, save, save_newer
 from .test_mutations import retried
-
-
-def save(bundle: Bundle, folder: Path, name: str = "night") -> str:
-    """A bundle in a file."""
-    path = folder / f"{name}.incident.jsonl.gz"
-    write_bundle(path, bundle.header, bundle.records, bundle.trailer, replace=True)
-    return str(path)
-
-
-@pytest.fixture
-def night(tmp_path: Path) -> str:
-    """An incident in which a line was replaced at its fourth record."""
-    bundle = incident_of(
-        claimed(), opened(1), fired(61, "stability"), closed(62, 440), closed(70), closed(80)
-    )
-    return save(bundle, tmp_path)
-
-
-def call(command: click.Command, *given: str) -> Result:
-    return CliRunner().invoke(command, given)
 
 
 def test_the_same_is_said_in_a_line(night: str) -> None:
@@ -90,20 +69,31 @@ def test_exit_codes_of_what_cant_be_replayed(night: str, tmp_path: Path) -> None
     assert call(cli.replay, str(tmp_path / "missing")).exit_code == 2
 
 
-def test_a_bundle_of_the_future_is_exit_code_3(tmp_path: Path) -> None:
-    """A bundle of a schema that is newer than this code has an exit code of its own."""
-    bundle = incident_of(claimed(), opened(1))
-    newer = replace(bundle.header, schema=99)
-    path = tmp_path / "newer.incident.jsonl.gz"
-    # As a newer linewarden would write it; this one refuses to write what it can't read back.
-    from linewarden.eventstore import bundle as bundles
+READERS: list[tuple[click.Command, list[str], int]] = [
+    (cli.replay, [], 3),
+    (cli.diff, ["--against", str(PACKAGE)], 3),
+    (cli.accept, ["--reason", "why not"], 3),
+    (cli.mktest, [], 3),
+    (exploring.step, [], 3),
+    (exploring.what_if, ["--drop", "1"], 3),
+    (exploring.minimise, ["--keep", "diverges"], 3),
+    (render, ["--as", "html"], 3),
+    (inspect, [], 3),
+    (verify, [], 2),
+]
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bundles, "_prove", lambda *_: None)
-        write_bundle(path, newer, bundle.records, bundle.trailer)
-    result = call(cli.replay, str(path))
-    assert result.exit_code == 3
-    assert "hint: " in result.output
+
+@pytest.mark.parametrize(
+    ("command", "words", "code"), READERS, ids=lambda one: getattr(one, "name", "")
+)
+def test_a_bundle_of_the_future_has_an_exit_code_of_its_own(
+    tmp_path: Path, command: click.Command, words: list[str], code: int
+) -> None:
+    """A schema newer than this code is exit code 3, but of `verify`, whose 3 is another word."""
+    path = save_newer(incident_of(claimed(), opened(1)), tmp_path)
+    result = call(command, path, *words)
+    assert result.exit_code == code
+    assert "its schema is 99" in result.output and "hint: " in result.output
 
 
 def test_diff_against_a_folder(night: str, tmp_path: Path) -> None:
@@ -123,6 +113,32 @@ def test_diff_against_a_folder(night: str, tmp_path: Path) -> None:
     ]
     assert call(cli.diff, night, "--against", str(there / "linewarden"), "--closed").exit_code == 1
     assert call(cli.diff, night, "--against", str(PACKAGE)).exit_code == 0
+
+
+def test_a_side_that_cant_replay_says_why(night: str, tmp_path: Path) -> None:
+    """Code that can't be imported, or read this bundle, is told with its error and its place."""
+    broken = changed_code(tmp_path / "broken", "ECHO_NS = ", "ECHO_NS = (", file="closing.py")
+    older = changed_code(tmp_path / "older", "SCHEMA = 1", "SCHEMA = 0", file="version.py")
+    result = call(cli.diff, night, "--against", str(broken))
+    assert result.exit_code == 2
+    assert "the other side can't replay: SyntaxError: '(' was never closed" in result.output
+    assert "(statemachine/closing.py:" in result.output
+    result = call(cli.diff, night, "--against", str(older))
+    assert result.exit_code == 2
+    assert "its schema is 1, and this linewarden knows up to 0" in result.output
+
+
+def test_a_closed_diff_counts_the_records_of_the_incident(tmp_path: Path) -> None:
+    """What the other side's clock does not fire is a record of the incident all the same."""
+    set_at = "stability_s: Number = {}"
+    there = changed_code(tmp_path / "there", set_at.format(60), set_at.format(90), file="policy.py")
+    path = save(incident_of(claimed(), opened(1), fired(61, "stability")), tmp_path)
+    open_loop, closed_loop = (
+        json.loads(call(cli.diff, path, "--against", str(there), "--json", *loop).output)
+        for loop in ([], ["--closed"])
+    )
+    assert [one["kind"] for one in closed_loop["replayed"]["divergences"]] == ["timing", "extra"]
+    assert open_loop["replayed"]["records"] == closed_loop["replayed"]["records"] == 3
 
 
 def git(folder: Path, *asked: str) -> None:
@@ -165,114 +181,10 @@ def test_a_trace_is_read_back(night: str) -> None:
     assert [one.version for one in decisions] == [1, 2, 3, 4, 5, 6]
 
 
-def test_replay_all_and_its_junit(
-    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Every incident below a folder is judged; JUnit says what failed and what is no bundle."""
-    (tmp_path / "below").mkdir()
-    save(incident_of(claimed(), opened(1)), tmp_path / "below", "well")
-    junit = tmp_path / "replay.xml"
-    result = call(cli.replay_all, str(tmp_path), "--junit", str(junit))
-    assert (result.exit_code, result.output) == (0, "2 of 2 incidents hold\n")
-    monkeypatch.setattr(closing, "classify", retried)
-    result = call(cli.replay_all, str(tmp_path), "--junit", str(junit))
-    assert result.exit_code == 1
-    assert result.output.splitlines()[-1] == "1 of 2 incidents hold"
-    assert "position 4: decision, rule close.replaced.conflict -> close.transient.retry" in (
-        result.output
-    )
-    suite = ElementTree.parse(junit).getroot()
-    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
-    (tmp_path / "bad.incident.jsonl.gz").write_bytes(b"no gzip")
-    result = call(cli.replay_all, str(tmp_path), "--junit", str(junit), "--json")
-    assert result.exit_code == 2
-    assert [one["verdict"] for one in json.loads(result.output)] == [2, 0, 1]
-    errors = ElementTree.parse(junit).getroot().findall("testcase/error")
-    assert len(errors) == 1
-
-
-def test_replay_all_of_nothing_is_no_success(tmp_path: Path) -> None:
-    """A folder without incidents is bad input: a wrong path must not look like a pass."""
-    assert call(cli.replay_all, str(tmp_path)).exit_code == 2
-
-
-def test_an_accepted_change_holds(
-    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reviewed difference is written down beside; then exactly it is expected."""
-    nothing = call(cli.accept, night, "--reason", "why not")
-    assert nothing.exit_code == 2 and "nothing to accept" in nothing.output
-    monkeypatch.setattr(closing, "classify", retried)
-    assert call(cli.replay_all, str(tmp_path)).exit_code == 1
-    result = call(cli.accept, night, "--reason", "a 440 is a retry now", "--by", "reviewer")
-    assert result.exit_code == 0
-    assert result.output.startswith("accepted 3 differences in ")
-    written = json.loads(accepted_beside(night).read_text())
-    assert (written["by"], written["reason"]) == ("reviewer", "a 440 is a retry now")
-    assert [one["position"] for one in written["divergences"]] == [4, 5, 6]
-    assert written["at"] and written["build"] and written["chain"]
-    assert call(cli.replay_all, str(tmp_path)).exit_code == 0
-    monkeypatch.undo()
-    gone = call(cli.replay_all, str(tmp_path))
-    assert gone.exit_code == 1
-    assert "accepted, but it does not happen any more: position 4" in gone.output
-    save(incident_of(claimed(), opened(1)), tmp_path)
-    other = call(cli.replay_all, str(tmp_path))
-    assert other.exit_code == 2 and "another bundle" in other.output
-    accepted_beside(night).write_text("{}")
-    assert "can't be read" in call(cli.replay_all, str(tmp_path)).output
-    assert call(cli.accept, night, "--reason", " ").exit_code == 2
-
-
-def pytest_of(path: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(path)],
-        cwd=path.parent,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **variables},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_mktest_writes_a_test_that_guards(night: str, tmp_path: Path) -> None:
-    """The test has at most ten lines, passes now, and fails when the decision changes."""
-    out = tmp_path / "kept"
-    result = call(cli.mktest, night, "--out", str(out))
-    assert result.exit_code == 0, result.output
-    test = out / "test_incident_night.py"
-    assert sorted(os.listdir(out)) == ["incident_night.incident.jsonl.gz", test.name]
-    lines = test.read_text().splitlines()
-    assert len(lines) <= 10 and max(map(len, lines)) <= 100
-    passed = pytest_of(test)
-    assert passed.returncode == 0, passed.stdout
-    failed = pytest_of(test, PYTHONPATH=str(changed_code(tmp_path / "there")))
-    assert failed.returncode == 1
-    assert "position 4: decision, rule close.replaced.conflict" in failed.stdout
-    again = call(cli.mktest, night, "--out", str(out))
-    assert again.exit_code == 2 and "there is a file" in again.output
-    assert call(cli.mktest, night, "--out", str(out), "--name", "No").exit_code == 2
-
-
-def test_mktest_of_an_incident_that_is_mended(
-    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A record of a fault becomes a test of the mended code: what differs stands beside it."""
-    monkeypatch.setattr(closing, "classify", retried)
-    faulty = incident_of(claimed(), opened(1), closed(2, 440), fired(4, "retry"), closed(5, 440))
-    monkeypatch.undo()
-    result = call(
-        cli.mktest, save(faulty, tmp_path), "--out", str(tmp_path / "kept"), "--name", "mended"
-    )
-    assert result.exit_code == 0, result.output
-    assert pytest_of(tmp_path / "kept" / "test_mended.py").returncode == 0
-    monkeypatch.setattr(closing, "classify", retried)
-    assert call(cli.replay_all, str(tmp_path / "kept")).exit_code == 1
-
-
 def test_long_values_and_other_kinds_are_told() -> None:
     """What is missing, extra, unreadable or contradictory has words of its own."""
-    extra = Divergence("extra", None, None, None, "retry.dial", "stimulus", None, {"at": 5})
+    extra = Divergence("extra", None, None, None, "retry.dial", "stimulus", None,
+                       {"stimulus": "timer_fired", "at": at(61)})  # fmt: skip
     schema = Divergence("schema", 3, 7, None, None, "body", None, "x" * 500)
     contradiction = Divergence("self", 2, 2, "opened.connected", None, "state", "conflict", "gone")
     told = telling.tell(summed(9, [extra, schema]), "x")
@@ -289,5 +201,36 @@ def test_long_values_and_other_kinds_are_told() -> None:
     assert telling.tell(summed(1, [hostile]), "x\x1b").replace("\n", "").isprintable()
     assert telling.tell_one(extra) == (
         "a timer that the log doesn't have: extra, rule none -> retry.dial, "
-        "stimulus None -> {'at': 5}"
+        "stimulus timer_fired at 2023-11-14 22:14:21.000"
     )
+
+
+def test_instants_are_told_as_times() -> None:
+    """A time stands as people write it, and how much later it is; the data keeps its numbers."""
+    rule = "close.transient.retry"
+    later = Divergence("timing", 1, 1, rule, rule, "changes.retry_at", at(2), at(3.5))
+    told = "changes.retry_at 2023-11-14 22:13:22.000 -> 2023-11-14 22:13:23.500 (1.5 s later)"
+    assert telling.tell_one(later) == f"position 1: timing, rule {rule}, {told}"
+    earlier = Divergence("timing", 1, 1, rule, rule, "at", at(2), at(2) - 250)
+    assert telling.tell_one(earlier).endswith(" (250 ns earlier)")
+    field = "changes.replies.r1"
+    reply = Divergence("decision", 1, 1, rule, rule, field, {"deadline_at": at(2)}, None)
+    assert telling.tell_one(reply).endswith(
+        "changes.replies.r1 {'deadline_at': '2023-11-14 22:13:22.000'} -> none"
+    )
+    unset = Divergence("decision", 1, 1, rule, rule, "changes.retry_at", at(2), "(nothing)")
+    assert telling.tell_one(unset).endswith("2023-11-14 22:13:22.000 -> (unchanged)")
+
+
+def test_the_state_is_told_before_all_else() -> None:
+    """Of several differing fields of a record the most telling one stands for it."""
+    was = {"cause": "x", "gap_notice_at": 1, "retry_at": 2, "state": "reconnect_gap"}
+    fields = []
+    for name in ("state", "cause", "settled", "retry_at", "gap_notice_at"):
+        settled = {"r1": {"outcome": "sent"}} if "settled" not in fields else {}
+        then = Decision("closed", 0, "rule", 1, 1, was, [], settled)
+        found = differ(then, Decision("closed", 0, "rule", 1, 1, {}, [], {}))
+        assert found is not None
+        fields.append(found.field.removeprefix("changes.").partition(".")[0])
+        was = {key: value for key, value in was.items() if key != name}
+    assert fields == ["state", "cause", "settled", "retry_at", "gap_notice_at"]

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle
+from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import closing, hosting, policy, replies
 from linewarden.statemachine.closes import CloseClass
 from linewarden.statemachine.draft import Draft
 from linewarden.statemachine.lifecycle import State
 from linewarden.statemachine.machine import COMPILED
+from linewarden.tools.replay.reading import stimuli_of
 from linewarden.tools.replay.replay import replay, run
 
 Key = tuple[State, str]
@@ -30,7 +31,7 @@ def first_uses(incidents: dict[str, Bundle]) -> dict[Key, First]:
             asked.append((state, trigger))
             return COMPILED[state, trigger]
 
-        for step in run(bundle, read):
+        for step in run(stimuli_of(bundle), bundle.before, read):
             for key in asked:
                 found.setdefault(key, (bundle, step.position))
             asked.clear()
@@ -106,7 +107,7 @@ MUTATIONS = [
     ("au-015-tags-third", Draft, "close_socket", nothing,
      (14, "decision", "close.logged_out", "changes.socket_state")),
     ("nw-027-service-stopped-and-started-main", replies, "expire_held", nothing,
-     (7, "decision", "service.stopped", "changes.replies.r2")),
+     (7, "decision", "service.stopped", "settled.r2")),
     ("au-045-own-doing-exactly-15-main", closing, "_is_own_doing", lambda _: False,
      (11, "decision", "close.replaced.own_doing", "rule")),
     ("au-069-crash-after-a-relink-main", hosting, "_ask_again", nothing,

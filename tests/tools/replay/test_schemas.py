@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from linewarden.eventstore import NewRecord, codec, upcast
-from linewarden.eventstore.bundle import read_bundle
+from linewarden.eventstore.bundle_reading import read_bundle
 from linewarden.tools.replay import reading
 from linewarden.tools.replay.fixture import differences
 from linewarden.tools.replay.reading import Unreadable, content_of
-from linewarden.tools.replay.replay import replay, run
+from linewarden.tools.replay.replay import replay
 
-from .logs import at, bundle_of, claimed, closed, fired, incident_of, opened
+from .logs import at, bundle_of, claimed, closed, fired, incident_of, opened, steps_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "incidents"
 
@@ -59,7 +59,9 @@ def test_the_bundles_of_schema_1_are_varied() -> None:
     assert len(bundles) == len(SCHEMA_1)
     types = {record.type for bundle in bundles for record in bundle.records}
     assert len(types) == STIMULI_OF_SCHEMA_1
-    changed = {name for bundle in bundles for step in run(bundle) for name in step.decided.changes}
+    changed = {
+        name for bundle in bundles for step in steps_of(bundle) for name in step.decided.changes
+    }
     assert len(changed) == FIELDS_OF_SCHEMA_1
     assert any(bundle.header.snapshot for bundle in bundles)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from linewarden.eventstore.bundle import Bundle, write_bundle
+from linewarden.eventstore.bundle_format import Bundle
+from linewarden.eventstore.bundle_writing import write_bundle
 from linewarden.tools.replay import sealed
 
 WATCHED = """
@@ -107,6 +108,21 @@ def test_the_command_replays_without_the_world(
     )
     same = f"x.incident.jsonl.gz: the same, {len(bundle.records)} records"
     assert done.stdout.splitlines() == [same, "exit 0", "loaded"]
+
+
+def test_what_a_command_tries_is_imported_under_its_seal() -> None:
+    """The modules of the commands hold nothing that opens, decides or draws an incident."""
+    script = (
+        "import sys\n"
+        "from linewarden.tools.explore import cli\nfrom linewarden.tools.render import cli\n"
+        "from linewarden.tools.replay import cli\n"
+        "print(*[name for name in sys.modules if name.endswith(('.decision', '.bundle_reading',"
+        " '.projections', '.incident', '.replay.replay', '.course'))])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_no_module_of_a_replay_needs_the_gateway() -> None:

@@ -1,0 +1,48 @@
+"""What a file is, and what may be written in its place."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from linewarden.eventstore.kind import FileExists, Kind, check_room, kind_of
+from linewarden.eventstore.sqlite import SQLiteStore
+
+from .bundles import bundle, lines, write
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """A file of each kind, and what is none."""
+    SQLiteStore.open(tmp_path / "log").close()
+    write(tmp_path / "bundle", lines(bundle()))
+    (tmp_path / "text").write_text("SQLite")
+    (tmp_path / "empty").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "way").symlink_to("log")
+    names = ("log", "way", "bundle", "text", "empty", "folder", "pipe", "link")
+    return {name: tmp_path / name for name in names}
+
+
+def test_a_file_is_known_by_its_first_bytes(files: dict[str, Path]) -> None:
+    """Only what is opened as a file is looked at: a pipe would hold us up for ever."""
+    kinds = {name: kind for name, path in files.items() if (kind := kind_of(path)) is not None}
+    assert kinds == {"log": "log", "way": "log", "bundle": "bundle"}
+
+
+@pytest.mark.parametrize(("by", "room"), [(None, set()), ("bundle", {"bundle"})])
+def test_what_is_evidence_is_not_replaced(
+    files: dict[str, Path], by: Kind | None, room: set[str]
+) -> None:
+    """Never a log, a bundle by a bundle only; and nothing at all that nobody said may go."""
+    for name, path in files.items():
+        with pytest.raises(FileExists, match="There is a file"):
+            check_room(str(path), replace=False, by=by)
+        if name in {"text", "empty", *room}:
+            check_room(str(path), replace=True, by=by)
+        else:
+            with pytest.raises(FileExists, match="was left"):
+                check_room(str(path), replace=True, by=by)
+    check_room(str(files["text"]) + ".new", replace=False)
