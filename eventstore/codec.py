@@ -83,6 +83,19 @@ def from_order(plain: Any) -> Any:
     return {key: from_order(one) for key, one in plain.items()}
 
 
+def same(one: msgspec.Struct | None, other: msgspec.Struct | None) -> bool:
+    """Whether two structs are equal, the order of their maps included, which `==` doesn't see."""
+    return one == other and _keys(one) == _keys(other)
+
+
+def _keys(value: Any) -> Any:
+    if isinstance(value, msgspec.Struct):
+        return [_keys(one) for one in msgspec.structs.astuple(value)]
+    if isinstance(value, dict):
+        return [*value, *map(_keys, value.values())]
+    return [*map(_keys, value)] if isinstance(value, list | tuple) else None
+
+
 def _ordered(value: Any, plain: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {key: _ordered(getattr(value, key, None), one) for key, one in plain.items()}

@@ -127,14 +127,17 @@ def policy_of(overrides: dict[str, Any] | None) -> Policy:
 
 
 def overrides_of(policy: Policy) -> dict[str, Any]:
-    """What has to be recorded of a policy: preset and overrides, decimals as text (no floats)."""
+    """What has to be recorded of a policy: preset and overrides, decimals as text (no floats).
+
+    Sorted, as a record's keys stand: a fold of the log must find the same.
+    """
     base = msgspec.convert({**PRESETS[policy.preset], "preset": policy.preset}, Policy)
     changed: dict[str, Any] = {} if policy.preset == "default" else {"preset": policy.preset}
     for name in Policy.__struct_fields__:
         value = getattr(policy, name)
         if value != getattr(base, name):
             changed[name] = f"{Decimal(repr(value)):f}" if isinstance(value, float) else value
-    return changed
+    return dict(sorted(changed.items()))
 
 
 @cache

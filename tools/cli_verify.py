@@ -179,12 +179,13 @@ def _merged(files: list[Iterator[Anchor]]) -> Iterator[Anchor]:
 
 def _stale(reader: Reader) -> Iterator[str]:
     """The accounts whose view, as a start would load it, is not what all their records make."""
+    from ..eventstore.codec import same
     from ..projections.projections import Projections
 
     for name in reader.streams():
         views = Projections(reader)
         loaded = views.account(name)
-        if loaded is not None and views.rebuild(name, loaded.version) != loaded:
+        if loaded is not None and not same(views.rebuild(name, loaded.version), loaded):
             yield name
 
 

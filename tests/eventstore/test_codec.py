@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linewarden.eventstore.codec import decode, encode, from_order, in_order, is_canonical
+from linewarden.eventstore.codec import decode, encode, from_order, in_order, is_canonical, same
 from linewarden.eventstore.errors import InvalidContent
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -38,6 +38,16 @@ def test_maps_keep_their_order(maps: dict[str, object]) -> None:
     assert is_canonical(written)
     again = msgspec.convert(from_order(decode(written)), Mapped)
     assert msgspec.json.encode(again) == msgspec.json.encode(Mapped(maps))
+
+
+def test_the_same_is_in_the_same_order() -> None:
+    """Structs whose maps hold the same in another order are equal, and not the same."""
+    one, other = Mapped({"m": {"a": "1", "b": "2"}}), Mapped({"m": {"b": "2", "a": "1"}})
+    assert one == other
+    assert same(one, Mapped({"m": {"a": "1", "b": "2"}}))
+    assert not same(one, other)
+    assert not same(one, None)
+    assert same(None, None)
 
 
 @pytest.mark.parametrize("pairs", [[1], [["a"]], [[1, 2]], [["a", 1, 2]]])

@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import Any
 
+from linewarden.eventstore.codec import same
 from linewarden.eventstore.verify import verify
 from linewarden.projections.projections import Projections
 
@@ -47,5 +48,5 @@ def audited(bench: Bench) -> Audit:
     assert verify(bench.store).ok
     for name in audit.accounts:
         assert audit.accounts[name] == bench.service.account(name)
-        assert Projections(bench.store).rebuild(name) == bench.service.projections.account(name)
+        assert same(Projections(bench.store).rebuild(name), bench.service.projections.account(name))
     return audit

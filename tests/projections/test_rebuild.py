@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linewarden.eventstore import open_store
+from linewarden.eventstore.codec import same
 from linewarden.eventstore.errors import Corrupt
 from linewarden.projections import checkpoints
 from linewarden.projections.projections import Projections, rebuilt
@@ -154,11 +155,11 @@ def test_every_projection_of_a_store_equals_its_rebuild(writing: Any, parts: Any
         whole = Projections(store).rebuild_all()
         for name in lines:
             expected = newcomer.rebuild(name)
-            assert live.account(name) == expected
-            assert following.account(name) == expected
-            assert newcomer.account(name) == expected
-            assert Projections(store).account(name) == expected
-            assert whole[name] == expected
+            assert same(live.account(name), expected)
+            assert same(following.account(name), expected)
+            assert same(newcomer.account(name), expected)
+            assert same(Projections(store).account(name), expected)
+            assert same(whole[name], expected)
             assert live.live(name) == following.live(name) == newcomer.live(name)
 
 
