@@ -213,7 +213,7 @@ class Reading:
             chained = bytes.fromhex(event.chain)
             body = bytes(event.data)
             content = columns_of(body)
-        except UNREADABLE:
+        except (*UNREADABLE, ValueError):
             raise self._bad("holds no record") from None
         position, stimulus = event.position, content.stimulus
         if content.schema > SCHEMA:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..eventstore import Reader, Record
+from ..statemachine.account import Account
 from ..statemachine.errors import InputError
 from .archived import beginning, bundle_of
 from .connections import Connection, Controller
@@ -87,7 +88,7 @@ def _why_state(reader: Reader, view: AccountView) -> Answer:
     entries: list[Entry] = []
     entered = False
     begun = beginning(reader, view.account).machine
-    before = begun.state.value if begun.state is not None else None
+    before = _word(begun)
     for record in reader.read_stream(view.account, 0, view.version):
         said = entry(record, before)
         claimed = said.rule.startswith("claim.") and said.rule != "claim.reused"
@@ -128,7 +129,9 @@ def _why_reply(reader: Reader, view: AccountView, name: str) -> Answer:
     if reply is None:
         raise NothingKnown(f"What became of the reply: {_elsewhere(reader, view.account)}")
     entries = _entries(reader, view.account, reply.versions, named)
-    rules = {entry.rule for entry in entries} or {f"reply.{reply.outcome}"}
+    rules = {entry.rule for entry in entries}
+    if len(entries) < len(reply.versions):  # the rule that settled it may be archived
+        rules.add(f"reply.{reply.outcome}")
     sentence = f"The reply is {reply.outcome}. {explain_reply(reply.outcome, reply.reason, rules)}"
     if not entries:
         sentence += f" {_elsewhere(reader, view.account)}"
@@ -163,13 +166,19 @@ def _entries(
     reader: Reader, account: str, versions: tuple[int, ...], named: list[Record]
 ) -> list[Entry]:
     wanted = dict.fromkeys(versions) | {record.version: record for record in named}
+    first = _word(beginning(reader, account).machine)
     entries: list[Entry] = []
     for version in sorted(wanted):
         pair = list(reader.read_stream(account, max(0, version - 2), version))
         if not pair:
             continue  # archived
-        entries.append(entry(pair[-1], pair[-2].state if len(pair) > 1 else None))
+        entries.append(entry(pair[-1], pair[-2].state if len(pair) > 1 else first))
     return entries
+
+
+def _word(machine: Account) -> str | None:
+    """The state as a record has it."""
+    return machine.state.value if machine.state is not None else None
 
 
 def _why_controller(reader: Reader, view: AccountView, name: str) -> Answer:
@@ -182,7 +191,7 @@ def _why_controller(reader: Reader, view: AccountView, name: str) -> Answer:
         )
     entries: list[Entry] = []
     begun = beginning(reader, view.account).machine
-    before = begun.state.value if begun.state is not None else None
+    before = _word(begun)
     current = begun.controller == name
     for record in reader.read_stream(view.account, 0, view.version):
         said = entry(record, before)

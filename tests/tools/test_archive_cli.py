@@ -11,7 +11,7 @@ from linewarden.tools import cli_keeping, cli_verify
 from linewarden.tools.cli import main
 
 from ..eventstore.archives import lived
-from ..gateway.scripted import WAIT_S, Scripted, bring_up, opened
+from ..gateway.scripted import WAIT_S, Bench, Scripted, bring_up, opened
 from .keeping import held, sound, told, types
 
 
@@ -73,6 +73,28 @@ def test_the_answers_count_what_was_archived(path: Path, kept: tuple[Path, Path]
     why = ask(path, "why", "--reply", "main-0", "--account", "main").output
     assert "The server acknowledged it." in why
     assert "archived, the newest of them in" in why
+
+
+def test_why_a_reply_goes_on_from_where_the_archive_ends(path: Path, tmp_path: Path) -> None:
+    """The first record that is left begins in the state that was, and an outcome keeps its why."""
+    with Bench(path) as bench:
+        bench.claim()
+        bench.up()
+        bench.submit("r1")
+        bench.feed("send_acked", controller="A", reply="r1")
+        bench.feed("closed", controller="A", source="baileys", code=428)
+        bench.submit("r3", deadline_s=0)
+        bench.service.fire_due()
+        bench.service.flush()
+        bench.feed("send_acked", controller="A", reply="r3")
+        last = bench.records()[-1].position
+    why = ["why", "--reply", "r3", "--json"]
+    before = json.loads(ask(path, *why).output)
+    given = ["--before", str(last), "--to", str(tmp_path), "--file", str(path)]
+    assert CliRunner().invoke(cli_keeping.archive, given).exit_code == 0
+    after = json.loads(ask(path, *why).output)
+    assert after["sentence"] == before["sentence"]
+    assert after["entries"] == before["entries"][-1:]
 
 
 def test_a_moment_before_the_archive_is_in_its_bundle(kept: tuple[Path, Path]) -> None:
