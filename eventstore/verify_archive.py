@@ -44,12 +44,13 @@ def audit_archives(
 
     The vault is compared with what those records promised of it, the links that the log keeps with
     those that they name, and `anchored`, the chains (hex) that anchors know of them by account and
-    version, with theirs. Raises `BadBundle` where a bundle is missing or another, `Corrupt` where
+    version, with theirs. No record of the log may stand at a position of theirs. Raises `BadBundle` where a bundle is missing or another, `Corrupt` where
     the log or an anchor does not go with them.
     """
     links: Links = {}
+    taken = {link[0] for batch in reader.links() for link in batch}
     count = sum(
-        _audit_stream(reader, stream, folder, links, anchored.get(stream, {}))
+        _audit_stream(reader, stream, folder, links, anchored.get(stream, {}), taken)
         for stream in reader.streams()
     )
     kept = reader.archived_links()
@@ -70,6 +71,7 @@ def _audit_stream(
     folder: str | os.PathLike[str],
     links: Links,
     anchored: Mapping[int, str],
+    taken: Container[int],
 ) -> int:
     count = 0
     known: dict[bytes, Record] = {}  # an older `archived` record may be in a newer bundle
@@ -80,6 +82,10 @@ def _audit_stream(
         reading = Reading(os.path.join(folder, name))
         for inside in contents(reading, record, reader.log_id):
             count += 1
+            if inside.position in taken:
+                raise Corrupt(
+                    "a record has the position of an archived one", position=inside.position
+                )
             add_link(links, inside)
             if inside.type == "archived":
                 known[inside.id] = inside

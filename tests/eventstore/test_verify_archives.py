@@ -1,6 +1,8 @@
 """Anchors that were taken of records which are archived now: what they prove, and with what."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -146,6 +148,24 @@ def test_anchors_that_contradict_each_other_are_found(path: Path, ends: list[int
     anchors = taken(path)
     report = audit(path, [anchors[0], edited(anchors[0], "main"), *anchors[1:]])
     assert not report.ok
+
+
+def test_a_record_moved_into_the_archive_is_found_by_the_bundles(
+    path: Path, tmp_path: Path
+) -> None:
+    """A position that an archived record left is not free for another one."""
+    end = lived(path, 9)[4]
+    moved(path, end + 1, tmp_path / "archive", account="main")
+    with SQLiteReader.open(path) as reader:
+        kept = [record.position for record in reader.read_all()]
+    hole = next(one for one in range(kept[0] + 1, kept[-1]) if one not in kept)
+    before = max(one for one in kept if one < hole)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TRIGGER records_are_never_updated")
+        connection.execute("UPDATE records SET position = ? WHERE position = ?", (hole, before))
+    proven = told(path, "--archives", str(tmp_path / "archive"))
+    assert proven.exit_code == 1
+    assert "the position of an archived one" in proven.output
 
 
 def test_a_bundle_that_is_missing_is_told(path: Path, tmp_path: Path, ends: list[int]) -> None:

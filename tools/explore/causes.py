@@ -37,7 +37,9 @@ def read(bundle: Bundle) -> tuple[list[Fed], Causes]:
     setters = list(_setters(stimuli))
     causes: list[frozenset[int]] = []
     for place, fed in enumerate(stimuli):
-        needed = {place_of.get(named[fed.version] or 0), setters[place]}
+        # What is named is not always what set a timer: a restart takes over those that are set.
+        setter = setters[place]
+        needed = {place_of.get(named[fed.version] or 0) if setter is None else setter}
         reply = getattr(fed.stimulus, "reply", None)
         if reply is not None:
             needed.add(submitted.get(reply))
