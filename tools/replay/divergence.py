@@ -53,6 +53,7 @@ class Divergence(msgspec.Struct, frozen=True):
     """Where two traces differ: `recorded` and `now` are the values of `field` then and now.
 
     Where code raised, its rule says which class, and the value of the field `rule` says all.
+    `decided` is all that is decided now; other fields of it may differ too.
     """
 
     kind: Kind
@@ -63,6 +64,7 @@ class Divergence(msgspec.Struct, frozen=True):
     field: str
     recorded: Any = None
     now: Any = None
+    decided: Decision | None = None
 
     @property
     def raises(self) -> bool:
@@ -132,21 +134,19 @@ def _only(kind: Literal["missing", "extra"], decision: Decision) -> Divergence:
     numbers = decision.version, decision.position
     if kind == "missing":
         return Divergence(kind, *numbers, decision.rule, None, "stimulus", told, None)
-    return Divergence(kind, *numbers, None, decision.rule, "stimulus", None, told)
+    return Divergence(kind, *numbers, None, decision.rule, "stimulus", None, told, decision)
 
 
 def differ(was: Decision, now: Decision) -> Divergence | None:
     """The first difference of two decisions on one record, the most telling kind first."""
-    timing: tuple[str, Any, Any] | None = None
-    for kind, field, recorded, decided in _differences(was, now):
+    numbers = was.version, was.position
+    timing: Divergence | None = None
+    for kind, *values in _differences(was, now):
+        found = Divergence(kind, *numbers, was.rule, now.rule, *values, decided=now)
         if kind != "timing":
-            return Divergence(
-                kind, was.version, was.position, was.rule, now.rule, field, recorded, decided
-            )
-        timing = timing or (field, recorded, decided)
-    if timing is None:
-        return None
-    return Divergence("timing", was.version, was.position, was.rule, now.rule, *timing)
+            return found
+        timing = timing or found
+    return timing
 
 
 def _differences(was: Decision, now: Decision) -> Iterator[tuple[Kind, str, Any, Any]]:

@@ -18,7 +18,7 @@ from ...eventstore.bundle_format import Bundle, FutureSchema
 from ...eventstore.bundle_reading import read_bundle
 from ...eventstore.bundle_writing import write_bundle
 from ...statemachine.errors import InputError, LinewardenError
-from .divergence import Divergence, Replayed
+from .divergence import Divergence, Replayed, differ
 from .replay import replay
 from .telling import harmless, tell_one
 
@@ -91,14 +91,25 @@ def judge(path: str | os.PathLike[str]) -> Judged:
     replayed = replay(bundle)
     accepted = _expected(path, bundle.trailer.head.chain)
     # As they would be read back: a divergence holds plain data, with tuples nowhere.
-    found = [tell_one(one) for one in replayed.divergences if one not in accepted]
+    left = {one.version: one for one in accepted if one not in replayed.divergences}
+    found = [
+        _tell(one, left.pop(one.version, None))
+        for one in replayed.divergences
+        if one not in accepted
+    ]
     found += [
-        "accepted, but it does not happen any more: " + tell_one(one)
-        for one in accepted
-        if one not in replayed.divergences
+        "accepted, but it does not happen any more: " + tell_one(one) for one in left.values()
     ]
     verdict = (replayed.verdict or 1) if found else 0
     return Judged(harmless(os.fspath(path)), verdict, found, replayed)
+
+
+def _tell(found: Divergence, accepted: Divergence | None) -> str:
+    """A difference, or what of it is other than what was accepted of the same record."""
+    if accepted is None or accepted.decided is None or found.decided is None:
+        return tell_one(found)
+    other = differ(accepted.decided, found.decided)
+    return "not as accepted: " + tell_one(other or found)
 
 
 def judge_all(folder: str | os.PathLike[str]) -> list[Judged]:

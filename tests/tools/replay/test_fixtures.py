@@ -12,6 +12,8 @@ from click.testing import Result
 
 from linewarden.statemachine import closing
 from linewarden.statemachine.closes import CloseClass
+from linewarden.statemachine.draft import Draft
+from linewarden.statemachine.policy import NS
 from linewarden.tools.replay import cli
 from linewarden.tools.replay.fixture import accepted_beside
 
@@ -78,6 +80,19 @@ def test_an_accepted_change_holds(
     accepted_beside(night).write_text("{}")
     assert "can't be read" in call(cli.replay_all, str(tmp_path)).output
     assert call(cli.accept, night, "--reason", " ").exit_code == 2
+
+
+def test_all_of_an_accepted_decision_is_held(
+    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A field that is not the first to differ is held too, and told against what was accepted."""
+    monkeypatch.setattr(closing, "classify", retried)
+    assert call(cli.accept, night, "--reason", "a 440 is a retry now").exit_code == 0
+    monkeypatch.setattr(Draft, "ladder", lambda *_: 77 * NS)
+    result = call(cli.replay_all, str(tmp_path))
+    assert result.exit_code == 1
+    assert "not as accepted: position 4: timing" in result.output
+    assert "changes.retry_at" in result.output
 
 
 def test_a_review_is_never_lost(night: str, monkeypatch: pytest.MonkeyPatch) -> None:
