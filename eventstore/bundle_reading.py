@@ -148,11 +148,11 @@ class Reading:
             number = os.open(self._place, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
             raise self._bad(
-                f"can't be opened: {error.strerror}", "give the path of a bundle"
+                f"can't be opened: {error.strerror}", "give the path of a bundle or a log"
             ) from None
         if not stat.S_ISREG(os.fstat(number).st_mode):
             os.close(number)
-            raise self._bad("is no file", "give the path of a bundle")
+            raise self._bad("is no file", "give the path of a bundle or a log")
         return os.fdopen(number, "rb")
 
     # Checking

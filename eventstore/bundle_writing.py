@@ -12,7 +12,7 @@ from contextlib import suppress
 from ..statemachine.errors import LinewardenError
 from .bundle_format import BadBundle, Header, Trailer, event_line, plain_line
 from .bundle_reading import Reading
-from .kind import check_room, there_is
+from .kind import written
 from .records import Record
 
 
@@ -30,15 +30,8 @@ def write_bundle(
     `BadBundle` for records that `read_bundle` would refuse.
     """
     place = os.path.abspath(os.fspath(path))
-    try:
-        check_room(place, replace=replace, by="bundle")
+    with written(place, replace=replace, by="bundle"):
         _write(place, header, records, trailer, replace)
-    except FileExistsError:
-        raise there_is(place) from None
-    except OSError as error:
-        raise LinewardenError(
-            f"The bundle {place} can't be written: {error.strerror}", hint="look at its folder"
-        ) from None
 
 
 def _write(
@@ -73,26 +66,33 @@ def _begun(beside: str) -> int:
     It is one file for each bundle, so what is left is at most that, until the next write takes it.
     The lock holds until the bundle has its own name: nobody else writes here meanwhile.
     """
-    number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
+    while True:
+        number = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LinewardenError(
-                f"{beside} is being written by another process", hint="wait until it has ended"
-            ) from None
-        except OSError:
-            pass  # a file system without locks; two writers of one name at once are a rare thing
-        status = os.fstat(number)
-        # Meanwhile it may have become a bundle; and a file of two names is not ours to empty.
-        if status.st_nlink != 1 or not os.path.samestat(status, os.lstat(beside)):
-            raise FileExistsError
-        os.fchmod(number, 0o600)
-        os.ftruncate(number, 0)
-    except BaseException:
+            _lock(number, beside)
+            with suppress(FileNotFoundError):  # meanwhile it became a bundle
+                status = os.lstat(beside)
+                if os.path.samestat(status, os.fstat(number)):
+                    if status.st_nlink == 1:
+                        os.fchmod(number, 0o600)
+                        os.ftruncate(number, 0)
+                        return number
+                    os.unlink(beside)  # a backup has it by another name, and keeps it
+        except BaseException:
+            os.close(number)
+            raise
         os.close(number)
-        raise
-    return number
+
+
+def _lock(number: int, beside: str) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LinewardenError(
+            f"{beside} is being written by another process", hint="wait until it has ended"
+        ) from None
+    except OSError:
+        pass  # a file system without locks; two writers of one name at once are a rare thing
 
 
 def _prove(beside: str, place: str) -> None:

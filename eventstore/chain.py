@@ -12,8 +12,6 @@ Each kind of hash begins with a byte of its own, so that no leaf can be passed o
 
 from hashlib import sha256
 
-HASH_BYTES = 32
-
 
 def leaf(body: bytes) -> bytes:
     """Hash the stored bytes of a record."""

@@ -7,6 +7,7 @@ import msgspec
 from .anchor import Count
 
 Word = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
+Schema = Annotated[int, msgspec.Meta(ge=1)]
 Rule = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9_.]{0,64}\Z")]
 
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
@@ -41,7 +42,7 @@ class Columns(msgspec.Struct, frozen=True, gc=False):
     stimulus: Stimulus
     outcome: Outcome = Outcome()
     commitments: dict[str, str] = {}
-    schema: int = 1
+    schema: Schema = 1
 
     def state(self, before: str | None) -> str | None:
         """The column `state`, given that of the record before."""

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
-from ..statemachine.errors import InputError
+from ..statemachine.errors import InputError, LinewardenError
 
 Kind = Literal["log", "bundle"]
 
 GZIP = b"\x1f\x8b\x08"
 _SQLITE = b"SQLite format 3\0"
+
+COMPANIONS = ("-wal", "-shm", "-journal", ".lock", ".control", ".anchors")
+"""How the names end of the files that lie beside a log."""
 
 
 class FileExists(InputError):
@@ -33,23 +39,41 @@ def kind_of(path: str | os.PathLike[str]) -> Kind | None:
 
 
 def check_room(path: str, *, replace: bool, by: Kind | None = None) -> None:
-    """Raise `FileExists` unless something of kind `by` may be written at a path.
+    """Raise unless something of kind `by` may be written at a path.
 
-    With `replace` (--force) it takes the place of a file, but never of a log, and of a bundle only
-    as a bundle.
+    With `replace` (--force) it takes the place of a file of its own kind, or of an empty one. The
+    names of a log's companions are never taken: the log would be lost with what is in its WAL.
     """
-    if not os.path.lexists(path):
-        return
+    if path.endswith(COMPANIONS):
+        raise InputError(f"{path} is the name of a log's companion", hint="choose another name")
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return  # nothing is there, or writing says what is wrong
     if not replace:
         raise there_is(path)
     kind = kind_of(path)
-    if not (os.path.isfile(path) and os.access(path, os.R_OK)):
-        what = "no file that can be read"
-    elif kind == "log" or kind not in (None, by):
-        what = f"a {kind}"
+    if not (stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK)):
+        what = "no plain file that can be read"
+    elif status.st_size and kind != by:
+        what = f"a {kind}" if kind else f"no {by}"
     else:
         return
     raise FileExists(f"{path} is {what}, and was left", hint="choose another name")
+
+
+@contextmanager
+def written(path: str, *, replace: bool, by: Kind | None = None) -> Iterator[None]:
+    """Where a file is written: what `check_room` refuses, and what goes wrong, is for people."""
+    try:
+        check_room(path, replace=replace, by=by)
+        yield
+    except FileExistsError:
+        raise there_is(path) from None
+    except OSError as error:
+        raise LinewardenError(
+            f"{path} can't be written: {error.strerror}", hint="look at its folder"
+        ) from None
 
 
 def there_is(path: str) -> FileExists:

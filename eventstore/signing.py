@@ -35,7 +35,7 @@ class SigningUnavailable(LinewardenError):
 def new_key(path: str | os.PathLike[str]) -> str:
     """Make a key: the private half at `path` (0600), the public one at `path`.pub; return that.
 
-    Both are PEM, as OpenSSL writes them. No file is replaced.
+    Both are PEM, as OpenSSL writes them. No file is replaced, and half a pair is not left.
     """
     _, private, serialization = _library()
     key = private.Ed25519PrivateKey.generate()
@@ -44,7 +44,11 @@ def new_key(path: str | os.PathLike[str]) -> str:
     pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
     info = serialization.PublicFormat.SubjectPublicKeyInfo
     _make(place, key.private_bytes(pem, pkcs8, plain), 0o600)
-    _make(place + ".pub", key.public_key().public_bytes(pem, info), 0o644)
+    try:
+        _make(place + ".pub", key.public_key().public_bytes(pem, info), 0o644)
+    except InputError:
+        os.unlink(place)
+        raise
     return _public(key)
 
 
@@ -146,10 +150,14 @@ def _content(place: str, *, secret: bool = False) -> bytes:
 def _make(place: str, content: bytes, mode: int) -> None:
     try:
         number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(number)
+        try:
+            with os.fdopen(number, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(number)
+        except OSError:
+            os.unlink(place)
+            raise
     except FileExistsError:
         raise InputError(f"There is a file at {place}", hint="choose another name") from None
     except OSError as error:

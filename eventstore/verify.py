@@ -216,6 +216,8 @@ def verify(
             audit.prove(archives)
         except (BadBundle, Corrupt) as error:
             doubt = error
+            if isinstance(error, Corrupt) and error.position is not None:
+                good = min(good, error.position - 1)
     if doubt is None:
         return _report(audit, None)
     told = {"last_good_position": good, "reason": doubt.message}

@@ -44,25 +44,31 @@ def audit_archives(
 
     The vault is compared with what those records promised of it, the links that the log keeps with
     those that they name, and `anchored`, the chains (hex) that anchors know of them by account and
-    version, with theirs. No record of the log may stand at a position of theirs. Raises `BadBundle` where a bundle is missing or another, `Corrupt` where
-    the log or an anchor does not go with them.
+    version, with theirs. No record of the log may stand at a position of theirs. Raises
+    `BadBundle` where a bundle is missing or another, `Corrupt` where the log or an anchor does not
+    go with them.
     """
     links: Links = {}
+    kept = reader.archived_links()
     taken = {link[0] for batch in reader.links() for link in batch}
     count = sum(
         _audit_stream(reader, stream, folder, links, anchored.get(stream, {}), taken)
         for stream in reader.streams()
     )
-    kept = reader.archived_links()
-    # Read after the links: a number that is not erased yet was not when they were read.
+    # More may be archived meanwhile, and a number may be erased: only what was kept before has to
+    # be named by the bundles, and what they name kept after. The vault is read last of all.
+    since = reader.archived_links()
     known = reader.vault_entries({pn for pn, _ in links | kept})
-    if _of(kept, known) != _of(links, known):
+    if not (_within(kept, links, known) and _within(links, since, known)):
         raise Corrupt("The links of archived records are not those that the records name")
     return count
 
 
-def _of(links: Links, known: Container[str]) -> Links:
-    return {link: position for link, position in links.items() if link[0] in known}
+def _within(some: Links, others: Links, known: Container[str]) -> bool:
+    """Whether the links of known numbers are among others, which may be newer."""
+    return all(
+        position <= others.get(link, 0) for link, position in some.items() if link[0] in known
+    )
 
 
 def _audit_stream(
@@ -82,7 +88,7 @@ def _audit_stream(
         reading = Reading(os.path.join(folder, name))
         for inside in contents(reading, record, reader.log_id):
             count += 1
-            if inside.position in taken:
+            if inside.position in taken and _is_there(reader, inside.position):
                 raise Corrupt(
                     "a record has the position of an archived one", position=inside.position
                 )
@@ -98,6 +104,12 @@ def _audit_stream(
         if record is None or archive_of(record).chain.hex() != reading.header.before.chain:
             raise Corrupt(f"Nothing stands for version {archive.first - 1} of {stream}")
     return count
+
+
+def _is_there(reader: Reader, position: int) -> bool:
+    """Whether the log still has a record at a position: it may have been archived meanwhile."""
+    record = next(reader.read_all(position - 1), None)
+    return record is not None and record.position == position
 
 
 def _check_vault(reader: Reader, record: Record) -> None:

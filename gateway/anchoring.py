@@ -19,6 +19,7 @@ from typing import Any
 from ..eventstore.anchors import AnchorFile
 from ..statemachine.errors import InputError, LinewardenError
 from .redaction import package_logger
+from .supervisor.session import files_of_log
 from .threads import in_thread
 
 EVERY_RECORDS = 1_000
@@ -32,6 +33,8 @@ END_S = 0.8
 
 SINK_S = 30.0
 """How long a sink's command may take."""
+
+UNANCHORED, UNSUNK = "the log could not be anchored", "an anchor did not reach its sink"
 
 Sink = Callable[[bytes], None]
 
@@ -82,6 +85,9 @@ class Anchoring:
         await self._wait(self._sinking, until)
         self._sink_owed()
         await self._wait(self._sinking, until)
+        for call, what in ((self._taking, UNANCHORED), (self._sinking, UNSUNK)):
+            if call is not None:
+                self._failed(what, LinewardenError("it was not done when the service ended"))
         if self._timer is not None:
             self._timer.cancel()
 
@@ -105,7 +111,7 @@ class Anchoring:
 
     def _taken(self, taking: asyncio.Future[bytes | None]) -> None:
         self._taking = None
-        if self._succeeded(taking, "the log could not be anchored"):
+        if self._succeeded(taking, UNANCHORED):
             if self._sink is not None:
                 self._owed = taking.result() or self._owed
             self._sink_owed()
@@ -124,7 +130,7 @@ class Anchoring:
 
     def _sunk(self, sinking: asyncio.Future[None]) -> None:
         self._sinking = None
-        if not self._succeeded(sinking, "an anchor did not reach its sink"):
+        if not self._succeeded(sinking, UNSUNK):
             self._set_timer()
         elif self._owed is self._offered:
             self._owed = None
@@ -132,25 +138,29 @@ class Anchoring:
             self._sink_owed()
 
     def _succeeded(self, done: asyncio.Future[Any], what: str) -> bool:
-        """Whether it did; says once what fails, and once that it works again."""
+        """Whether it did; says once that it works again."""
         error = done.exception()
         if error is None:
             if what in self._failing:
                 self._failing.remove(what)
                 log.info("anchors are kept again")
             return True
+        self._failed(what, error)
+        return False
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        """Say what fails, once."""
         if what not in self._failing:
             self._failing.add(what)
             # Only our own errors in words: the text of a foreign one may hold anything.
             told = isinstance(error, LinewardenError)
             log.warning("%s: %s", what, error if told else type(error).__name__)
-        return False
 
 
 def sink_of(word: str, own: str) -> Sink:
     """What copies anchors: a path, which is appended to, or `| command words`, given each on stdin.
 
-    The command is run without a shell. `own` is the log's own anchors file, which is no sink.
+    The command is run without a shell. `own` is the log's own anchors file.
     """
     if word.startswith("|"):
         try:
@@ -163,9 +173,10 @@ def sink_of(word: str, own: str) -> Sink:
     if not word.strip():
         raise InputError("The sink of anchors is empty", hint="a path, or `| command`")
     path = os.path.abspath(word)
-    if os.path.realpath(path) == os.path.realpath(own):
+    if os.path.realpath(path) in files_of_log(own.removesuffix(".anchors")):
         raise InputError(
-            "The sink of anchors is the log's own anchors file", hint="a copy lies elsewhere"
+            "The sink of anchors is the log, or a file that belongs to it",
+            hint="a copy lies elsewhere",
         )
     return lambda line: _append(path, line)
 

@@ -24,12 +24,13 @@ from ..eventstore.records import check_stream
 from ..projections.explanations import explain
 from ..statemachine.errors import InputError, LinewardenError, shown
 from ..statemachine.parsing import parse
+from ..statemachine.stimuli import Token
 from .control import address_of, connect, control_of
 from .receipt import Decided, Receipt
 from .redaction import package_logger
 
 LINE_BYTES_MAX = 1 << 20
-"""Bounds a line, and with it an erasure: some 25,000 tokens."""
+"""Bounds a line, and with it an erasure: some 40,000 tokens."""
 
 REASON_LENGTH_MAX = 4_000
 TOKENS_MAX = 1_000
@@ -81,7 +82,7 @@ class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="comm
 class Erasure(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="erasure"):
     """Tokens that are to be erased, by the accounts that hold them: of all of these at once."""
 
-    held: dict[str, list[str]]
+    held: dict[str, list[Token]]
 
     @property
     def asked(self) -> list[Asked]:
@@ -222,11 +223,13 @@ class CommandServer:
     async def _decided(self, line: bytes) -> Decided:
         try:
             command = _COMMANDS.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise InputError(
                 f"the command is not understood: {shown(str(error))}",
                 hint="use the `linewarden` of the same version as the gateway's",
             ) from None
+        for account, _, _ in command.asked:
+            check_stream(account)  # all are looked at before any is taken
         # In one turn of the loop, so that they share a transaction.
         receipts = [self._take(*one) for one in command.asked]
         if not receipts:
@@ -247,14 +250,14 @@ def hand_over(
     answer came; each has a hint.
     """
     line = msgspec.json.encode(command) + b"\n"
-    if len(line) > LINE_BYTES_MAX:
-        raise InputError(
-            "it is too much for a gateway that runs", hint="stop the gateway, and do it then"
-        )
     with socket.socket(socket.AF_UNIX) as channel:
         channel.settimeout(SPEAK_S + ANSWER_S)
         if not connect(channel, control_of(log_path)):
             return None
+        if len(line) > LINE_BYTES_MAX:
+            raise InputError(
+                "it is too much for a gateway that runs", hint="stop the gateway, and do it then"
+            )
         try:
             channel.sendall(line)
             with channel.makefile("rb") as answers:

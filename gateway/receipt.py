@@ -28,11 +28,19 @@ class Promise(Future[T], Generic[T]):
 
     def result(self, timeout: float | None = None) -> T:
         """Wait for it in a thread; on an event loop that would stop everything: await it there."""
+        self._begin_waiting()
+        return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait in a thread for what went wrong; None where nothing did."""
+        self._begin_waiting()
+        return super().exception(timeout)
+
+    def _begin_waiting(self) -> None:
         if not self.done():
             if _on_a_loop():
                 raise InputError("waiting here would stop the event loop", hint="await it instead")
             self._hurry()
-        return super().result(timeout)
 
     def tell(self, what: T | Exception) -> None:
         """Resolve it, unless whoever waited has cancelled it meanwhile, in whatever thread."""

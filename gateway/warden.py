@@ -91,6 +91,9 @@ class Linewarden(LoopHost):
         `NotALinewardenStore`, `NewerSchema`, `ReadOnlyStore` or `PolicyError`, each with a hint.
         """
         install_redaction()
+        own = anchors_path(path_or_dsn)
+        sign = signer(anchor_key) if anchor_key is not None else None
+        sink = sink_of(anchor_sink, own) if anchor_sink is not None else None
         store = open_store(path_or_dsn, name=holder)
         try:
             service = Service(
@@ -101,13 +104,7 @@ class Linewarden(LoopHost):
                 policy=policy,
                 policies=policies,
             )
-            own = anchors_path(path_or_dsn)
-            anchoring = partial(
-                Anchoring,
-                AnchorFile(store, own, signer(anchor_key) if anchor_key is not None else None),
-                now=service.now,
-                sink=sink_of(anchor_sink, own) if anchor_sink is not None else None,
-            )
+            anchoring = partial(Anchoring, AnchorFile(store, own, sign), now=service.now, sink=sink)
         except BaseException:
             store.close()
             raise
@@ -279,7 +276,8 @@ class Linewarden(LoopHost):
     # On the loop
 
     def _take_command(self, account: str, name: str, fields: dict[str, Any]) -> Receipt:
-        if self.machine(account).controller is None and name != "subject_erased":
+        claimed = self.machine(account).controller is not None or name == "subject_erased"
+        if not claimed or not self._service.heads.of(account).version:
             raise InputError("there is no such account", hint="`linewarden status` lists them all")
         return self.observe(account, name, **fields)
 

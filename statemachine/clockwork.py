@@ -8,7 +8,6 @@ from .closing import end_pairing, lose
 from .draft import Draft
 from .lifecycle import State
 from .outcome import CloseSocket
-from .ownership import proceed
 from .stimuli import TimerFired
 
 
@@ -52,13 +51,8 @@ def _dial_or_wait(d: Draft, timer: str) -> None:
     if a.state is State.CONNECTING and blocked:
         d.move(timer + ".waits")
         return
-    from_gap = a.state is State.RECONNECT_GAP
     d.move(timer)
-    if from_gap:
-        a.phase = None
-        d.dial()
-    else:
-        proceed(d)
+    d.dial()
 
 
 def _connect_deadline(d: Draft) -> None:

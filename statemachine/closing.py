@@ -191,12 +191,7 @@ def retry(
     if a.close is not None:
         last = a.close
         a.close = Close(last.socket, last.at, last.kind, 1, int(unknown), last.restarted)
-    d.move(trigger)
-    d.leave_connection()
-    if a.hold is not None:
-        a.hold_at = max(a.hold.until, d.at)  # nothing dials inside a hold
-    else:
-        a.retry_at = d.at if at_once else d.at + d.ladder(attempt)
+    _wait(d, trigger, d.at if at_once else d.at + d.ladder(attempt))
 
 
 def lose(d: Draft, trigger: str, exhausted: str, *, at_once: bool = False) -> None:
@@ -211,12 +206,14 @@ def lose(d: Draft, trigger: str, exhausted: str, *, at_once: bool = False) -> No
 def _restart(d: Draft, how: str) -> None:
     _socket_is_over(d)
     d.a.cause = "restart"
-    d.move(how + ".restart")
+    _wait(d, how + ".restart", d.at)
+
+
+def _wait(d: Draft, trigger: str, retry_at: int) -> None:
+    """Rest in the gap until then; inside a hold nothing dials but its end."""
+    d.move(trigger)
     d.leave_connection()
-    if d.a.hold is not None:
-        d.a.hold_at = max(d.a.hold.until, d.at)
-    else:
-        d.a.retry_at = d.at
+    d.a.retry_at = retry_at if d.a.hold is None else None
 
 
 def _hold(d: Draft, kind: str, how: str) -> None:
@@ -279,7 +276,6 @@ def end(d: Draft, trigger: str, *, reason: str | None, notice: str | None) -> No
     a.retry_at = a.hold_at = None
     a.reason = reason
     a.claim = None
-    a.purge = None
     if notice is not None:
         d.notify(notice)
     replies.interrupt(d)
@@ -287,7 +283,9 @@ def end(d: Draft, trigger: str, *, reason: str | None, notice: str | None) -> No
 
 def end_pairing(d: Draft) -> None:
     """Nobody paired: the operator begins again; with `relink: auto` the ladder does."""
-    if d.policy.relink == "auto":
+    if d.policy.relink == "auto" and d.a.phase is Phase.WAITING:
+        d.move("close.ignored")
+    elif d.policy.relink == "auto":
         lose(d, "pairing.retry", "pairing.gave_up")
     else:
         d.close_socket(asked=True)

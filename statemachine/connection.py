@@ -94,9 +94,7 @@ def _open(d: Draft, socket: int) -> None:
     a.retry_at = a.hold_at = None
     a.stability_at = d.due(d.policy.stability_s)
     a.silence_at = d.due(d.policy.silence_s) if a.active else None
-    if a.window is not None and d.at > a.window.until:
-        a.window = None
-    elif a.window is not None and not a.window.opened:
+    if a.window is not None and not a.window.opened:
         a.window = PairingWindow(min(a.window.until, d.at + WINDOW_OPENED_NS), opened=True)
 
 

@@ -79,7 +79,6 @@ class Draft:
         if a.phase is not Phase.PAIRING:
             a.phase = Phase.DIALING
             a.connect_deadline_at = self.due(self.policy.connect_deadline_s)
-        a.retry_at = a.hold_at = a.handover_at = None
         a.close = None
         self.effects.append(Dial(a.controller, a.socket))
 

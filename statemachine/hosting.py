@@ -52,14 +52,12 @@ def _gap_due(d: Draft) -> int:
 def _resume_connecting(d: Draft) -> None:
     """The lost dial is dialed again at once; what was waited for is waited for with its rest."""
     a = d.a
-    if a.phase is not Phase.WAITING:
-        a.connect_deadline_at = a.pairing_at = None
-        a.phase = Phase.DIALING
-        d.dial()
-        return
-    for elder, known in sorted((a.lingering or {}).items()):
-        if elder != a.controller:
-            d.effects.extend(CloseSocket(elder, number) for number in known.sockets)
+    if a.phase is Phase.WAITING:
+        for elder, known in sorted((a.lingering or {}).items()):
+            if elder != a.controller:
+                d.effects.extend(CloseSocket(elder, number) for number in known.sockets)
+    a.connect_deadline_at = a.pairing_at = None
+    a.phase = Phase.WAITING
     for name in ("handover_at", "hold_at", "retry_at"):
         due = getattr(a, name)
         if due is not None:

@@ -104,7 +104,6 @@ def _begin(d: Draft, claim: Claimed, name: str) -> None:
     a.claim = None
     a.purge = None
     a.own_doing = False
-    a.retry_at = None
     if a.hold is not None and a.hold.until <= d.at:
         a.hold = None
     a.hold_at = a.hold.until if a.hold is not None else None

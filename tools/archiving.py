@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from ..eventstore import NewRecord, Record, Store, decode, encode
+from ..eventstore import NewRecord, Record, Store, decode, encode, open_reader
 from ..eventstore.archived import archive_id, archive_of, bundle_name, file_hash
 from ..eventstore.bundle_format import (
     INFLATED_BYTES_MAX,
@@ -32,11 +32,12 @@ from ..projections.archived import beginning, snapshot_of
 from ..projections.projections import Projections
 from ..projections.view import AccountView
 from ..statemachine.decision import decide
-from ..statemachine.errors import InputError
+from ..statemachine.errors import InputError, LinewardenError
 from ..statemachine.stimuli import Archived
 from .incident import cut
 from .moments import Moment
 
+_BUNDLE = re.compile(r"(.+)-(\d{1,18})\.incident\.jsonl\.gz")
 STRETCH_RECORDS = 100_000
 """Records after which a stretch ends as soon as it can; what is more goes into the next one."""
 
@@ -48,6 +49,14 @@ class Moved(msgspec.Struct, frozen=True):
     first: int
     last: int
     bundle: str
+
+
+class BrokenOff(LinewardenError):
+    """It went no further; `moved` is what was moved until then."""
+
+    def __init__(self, why: LinewardenError, moved: list[Moved]) -> None:
+        self.moved = moved
+        super().__init__(why.message, hint=why.hint)
 
 
 class _Stretch(msgspec.Struct, frozen=True):
@@ -65,9 +74,9 @@ def archive(
     """Move what is settled and was before a moment; gives that, and the file's bytes then and now.
 
     Raises `StoreLocked` while a gateway runs: only who holds the log alone may take records out.
+    Raises `BrokenOff` where it could go no further.
     """
-    if not os.path.isfile(path):
-        raise InputError(f"There is no log at {path}", hint="look at the path")
+    open_reader(path).close()  # a writer would make a log of nothing
     if not os.path.isdir(folder):
         raise InputError(f"There is no folder {folder}", hint="make it, on a disk of its own")
     was = os.path.getsize(path)
@@ -77,24 +86,50 @@ def archive(
                 "The log has no account of this name", hint="`linewarden status` lists them all"
             )
         moved: list[Moved] = []
-        for name in store.streams() if account is None else [account]:
-            moved += _move(store, name, before, folder)
-        if moved:
-            # Views are folded anew from the snapshots, and kept: the next start need not do it.
-            views = Projections(store)
-            views.catch_up()
-            views.checkpoint(store)
-            store.flush()
-        store.shrink()  # also what a run before this one left
+        try:
+            begun = _bundles(folder)
+            for name in store.streams() if account is None else [account]:
+                moved += _move(store, name, before, folder, begun)
+            if moved:
+                # Views are folded anew from the snapshots, and kept: the next start need not do it.
+                views = Projections(store)
+                views.catch_up()
+                views.checkpoint(store)
+                store.flush()
+            _shrink(store)
+        except LinewardenError as error:
+            raise BrokenOff(error, moved) from error
     return moved, was, os.path.getsize(path)
 
 
-def _move(store: SQLiteStore, account: str, before: Moment, folder: str) -> Iterator[Moved]:
+def _shrink(store: SQLiteStore) -> None:
+    try:
+        store.shrink()  # also what a run before this one left
+    except LinewardenError as error:
+        raise LinewardenError(
+            f"The file could not be made smaller: {error.message}",
+            hint="make room on its disk, and run the command again",
+        ) from error
+
+
+def _bundles(folder: str) -> dict[str, list[int]]:
+    """The last versions in bundles that a run before this one wrote, by all before in the name."""
+    found: dict[str, list[int]] = {}
+    for name in sorted(os.listdir(folder)):
+        bundle = _BUNDLE.fullmatch(name)
+        if bundle is not None:
+            found.setdefault(bundle[1], []).append(int(bundle[2]))
+    return found
+
+
+def _move(
+    store: SQLiteStore, account: str, before: Moment, folder: str, begun: dict[str, list[int]]
+) -> Iterator[Moved]:
     """Move the stretches of an account, the oldest first; finish what was begun before."""
     head: AccountView | None = None
     while True:
         start = beginning(store, account)
-        record = _begun(store, account, start.version + 1, folder)
+        record = _begun(store, account, start.version + 1, begun)
         if record is None:
             stretch = _stretch(store, account, start, before)
             if stretch is None:
@@ -117,16 +152,12 @@ def _place(store: Store, account: str, first: int, last: int, folder: str) -> st
     return os.path.join(folder, bundle_name(store.log_id, account, first, last))
 
 
-def _begun(store: Store, account: str, first: int, folder: str) -> Record | None:
+def _begun(store: Store, account: str, first: int, begun: dict[str, list[int]]) -> Record | None:
     """The record of a stretch that a run before this one bundled and did not take out."""
-    prefix, _, suffix = bundle_name(store.log_id, account, first, 0).rpartition("-0.")
-    pattern = re.compile(re.escape(prefix) + r"-(\d{1,18})\." + re.escape(suffix))
-    for name in sorted(os.listdir(folder)):
-        found = pattern.fullmatch(name)
-        if found is not None:
-            record = store.get(archive_id(store.log_id, account, int(found[1])))
-            if record is not None:
-                return record
+    for last in begun.get(bundle_name(store.log_id, account, first, 0).rpartition("-")[0], ()):
+        record = store.get(archive_id(store.log_id, account, last))
+        if record is not None:
+            return record
     return None
 
 

@@ -1,12 +1,14 @@
 """`linewarden`: the command line. Every command has examples and an exit code, most have `--json`.
 
 Exit codes: 0 all well; 1 something is not as it should be; 2 bad input, a file that can't be read,
-or output that can't be written. A bad input's message says what, where and what to do. A command's
-module is imported when it is asked for: reading a log must not wait for what runs a gateway.
+or output that can't be written; 130 Ctrl-C. A bad input's message says what, where and what to do.
+A command's module is imported when it is asked for: reading a log must not wait for what runs a
+gateway.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -57,6 +59,14 @@ class Commands(click.Group):
         """Run a command."""
         with clear_end():
             return super().main(*given, **named)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command; Ctrl-C is no answer, so it has an exit code that is none either."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("linewarden: interrupted", err=True)
+            sys.exit(130)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, as the help shows them."""

@@ -67,7 +67,7 @@ def list_(path: str, account: str | None, as_of: str | None, as_json: bool) -> N
             return
         click.echo(tables.incidents(rows))
         if rows:
-            click.echo("\n" + _to_export(reader, path, max(rows, key=lambda row: row.started_at)))
+            click.echo("\n" + _to_export(reader, path, reading.newest_stretch(rows)))
 
 
 @incident.command(
@@ -84,7 +84,7 @@ def list_(path: str, account: str | None, as_of: str | None, as_json: bool) -> N
 @click.option(
     "--out", default=None, help="The new file; ACCOUNT-FROM-TO.incident.jsonl.gz where left out."
 )
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--force", is_flag=True, help="Replace a bundle; nothing else.")
 @json_option
 @clear_errors
 def export(
@@ -158,21 +158,20 @@ def inspect(bundle: str, as_json: bool) -> None:
 def _summary(bundle: Bundle) -> dict[str, Any]:
     """What is in a bundle, as data; instants as text."""
     header, trailer, records = bundle.header, bundle.trailer, bundle.records
-    shown = msgspec.to_builtins(header)
     return {
-        "header": {**shown, "at": instant(header.at)},
+        "header": plain(header),
         "records": len(records),
         "stimuli": dict(Counter(record.type for record in records).most_common()),
         "states": _states(bundle),
         "timers": dict(_timers(bundle).most_common()),
         "first": instant(records[0].at),
         "last": instant(records[-1].at),
-        "trailer": msgspec.to_builtins(trailer),
+        "trailer": plain(trailer),
     }
 
 
 def _to_export(reader: Reader, path: str, row: reading.IncidentRow) -> str:
-    """What to type next: the command that cuts an incident out, with a margin before it."""
+    """What to type next: the command that cuts a stretch out, with a margin before it."""
     gone = beginning(reader, row.account)
     if row.last_position <= gone.position:
         return f"next: look in the bundle {bundle_of(reader, row.account)}, or one before it"

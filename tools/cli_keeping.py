@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from .cli_shape import clear_errors, examples, file_option, json_option, print_json
+from .cli_shape import ask, clear_errors, examples, file_option, json_option, print_json
 
 if TYPE_CHECKING:
+    from .archiving import Moved
     from .erasing import Found
 
 
@@ -44,7 +45,7 @@ def erase(
     from . import erasing
 
     # Asked for, it stands neither in `ps` nor in the history of the shell.
-    asked = subject if subject is not None else click.prompt("Subject", hide_input=True, err=True)
+    asked = subject if subject is not None else ask("Subject", "--subject")
     found = erasing.find(path, asked, account)
     running = False if dry_run else erasing.erase(path, found)
     left, again = ([], False) if dry_run else erasing.traces(path, found.values)
@@ -52,6 +53,7 @@ def erase(
         print_json(
             {
                 "dry_run": dry_run,
+                "read_as": found.read_as,
                 "accounts": {name: len(tokens) for name, tokens in found.held.items()},
                 "identities": found.identities,
                 "chats": found.chats,
@@ -70,10 +72,12 @@ def erase(
 def _show_erased(found: Found, dry_run: bool, left: list[str], again: bool) -> None:
     count = f"{found.identities} forms of an identity and {found.chats} chats"
     names = ", ".join(sorted(found.held))
+    click.echo(f"The subject was read as {found.read_as}.")
     if not found.held:
         click.echo("The vault holds nothing of this subject.")
     elif dry_run:
-        click.echo(f"There are {count}, named in {found.records} records of {names}.")
+        where = f"{found.records} records of {names}" if found.records else "no record that is left"
+        click.echo(f"There are {count}, named in {where}.")
     else:
         click.echo(f"Erased {count}; recorded with {names}. The records keep their tokens.")
     if found.kept:
@@ -83,7 +87,7 @@ def _show_erased(found: Found, dry_run: bool, left: list[str], again: bool) -> N
         click.echo("  hint: run the command again once the gateway does not see them any more")
     if left:
         click.echo(f"A trace still stands in {', '.join(left)}: somebody is reading the log.")
-        click.echo("  hint: it goes with the next commits; run the command again to see")
+        click.echo("  hint: it goes with the next commits, or when the command is run again")
 
 
 @click.command(
@@ -109,16 +113,26 @@ def archive(before: str, folder: str, account: str | None, path: str, as_json: b
     the bundles: of what they hold the log only has a snapshot.
     """
     from ..gateway.clock import SystemClock
+    from .archiving import BrokenOff
     from .archiving import archive as move
     from .moments import moment
 
-    moved, was, now = move(path, moment(before, SystemClock().now()), folder, account)
+    try:
+        moved, was, now = move(path, moment(before, SystemClock().now()), folder, account)
+    except BrokenOff as error:
+        _show_moved(error.moved, err=as_json)
+        raise
     if as_json:
         print_json({"moved": [msgspec.to_builtins(one) for one in moved], "was": was, "now": now})
         return
-    for one in moved:
-        click.echo(f"{one.account}: versions {one.first} to {one.last} are in {one.bundle}")
+    _show_moved(moved)
     if moved:
         click.echo(f"The log had {was / 1e6:.1f} MB and has {now / 1e6:.1f} MB.")
     else:
         click.echo("There is nothing settled before that.")
+
+
+def _show_moved(moved: list[Moved], *, err: bool = False) -> None:
+    for one in moved:
+        text = f"{one.account}: versions {one.first} to {one.last} are in {one.bundle}"
+        click.echo(text, err=err)

@@ -14,7 +14,7 @@ import click
 import orjson
 
 from ..eventstore.bundle_format import FutureSchema
-from ..statemachine.errors import LinewardenError
+from ..statemachine.errors import InputError, LinewardenError
 
 DEFAULT_FILE = "linewarden.db"
 
@@ -36,6 +36,16 @@ def clear_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             sys.exit(3 if isinstance(error, FutureSchema) else 2)
 
     return wrapper
+
+
+def ask(what: str, option: str) -> str:
+    """Ask for what must not stand in the list of processes: at a terminal, or a line of a pipe."""
+    if sys.stdin is not None and sys.stdin.isatty():
+        return str(click.prompt(what, hide_input=True, err=True))
+    answer = sys.stdin.readline().strip() if sys.stdin is not None else ""
+    if not answer:
+        raise InputError(f"There is no terminal to ask on: {what}", hint=f"give {option}")
+    return answer
 
 
 def complain(error: LinewardenError, where: str = "linewarden: ") -> None:

@@ -19,7 +19,7 @@ from ..eventstore.kind import kind_of
 from ..eventstore.report import Report
 from ..statemachine.errors import InputError
 from .cli_shape import DEFAULT_FILE, clear_errors, examples, json_option, print_json
-from .moments import clock
+from .moments import clock, plain
 
 UNANCHORED = 3
 
@@ -82,7 +82,7 @@ def verify(
     else:
         found = _verify_log(path, anchors, keys, projections, archives)
     if as_json:
-        print_json(msgspec.to_builtins(found))
+        print_json(plain(found))
     else:
         _tell(found, is_bundle, bool(require_anchor or anchors or keys))
     if not found.ok:
@@ -135,6 +135,10 @@ def _verify_log(
 ) -> Verified:
     from ..eventstore.verify import verify as walk
 
+    if archives is not None and not os.path.isdir(archives):
+        raise InputError(
+            f"There is no folder at {archives!r}", hint="look at --archives; is it mounted?"
+        )
     try:
         reader = open_reader(path)
     except Corrupt as error:

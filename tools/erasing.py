@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
+from contextlib import suppress
 
 import msgspec
 
-from ..eventstore import Reader, VaultEntry, open_reader
+from ..eventstore import Reader, VaultEntry, open_reader, open_store
+from ..eventstore.errors import StoreLocked
 from ..eventstore.links import links_of
 from ..gateway.commands import Erasure
 from ..statemachine.errors import InputError
@@ -21,15 +24,29 @@ from .commanding import carry_out
 _TOKEN = re.compile(rb'"((?:idn|chat)_[0-9a-f]+)"')
 _CHUNK = 1 << 20
 _SERVERS = {"pn": "s.whatsapp.net", "lid": "lid"}
+_READ_AS = {"pn": "a number", "lid": "a LID", "chat": "a chat"}
+_WRITTEN = re.compile(
+    r"(tel:\s*|(?:https?://)?wa\.me/)?"
+    r"(?:(?:\(?\+|00)[\s(.-]*)?"  # without one of these, no area code and no 0 may come first
+    r"((?!.*\(\s*0)[1-9][0-9\s()./\u2010-\u2015-]*)"  # nor may a (0), which only some dial
+    r"(?(1)(?:\?.*)?)"
+)
+_DIGITS_MAX = 15
+_CHAT = re.compile(r"[^\s()/@]+@[a-z][a-z.-]*")
+
+Key = tuple[str, str]
+"""Whom or what a value names: `pn`, `lid` or `chat`, and the form by which values are compared."""
 
 
 class Found(msgspec.Struct, frozen=True):
     """What a log holds of a person: tokens by account, and how many values of each kind there are.
 
     `kept` counts values that stay, because other accounts than the one that was named hold them.
-    `values` are what must leave no trace; nothing prints them.
+    `values` are what must leave no trace; nothing prints them. `read_as` is what the subject was
+    taken for.
     """
 
+    read_as: str
     held: dict[str, list[str]]
     identities: int
     chats: int
@@ -43,9 +60,14 @@ class Found(msgspec.Struct, frozen=True):
 
 def find(path: str, subject: str, account: str | None = None) -> Found:
     """Look for a person by any form of an identity, or for a chat; raises `InputError`."""
-    if not subject.strip():
-        raise InputError("the subject is empty", hint="give a JID, a LID, a number or a chat")
-    wanted = _keys(subject)
+    kind, name = key = _key(subject)
+    local = kind == "pn" and name.startswith("0") and "@" not in subject
+    if local or (kind == "chat" and not _CHAT.fullmatch(name)):
+        raise InputError(
+            "The subject is no number of the world, no JID and no chat",
+            hint="give +NUMBER with its country's code, DIGITS@lid, or a chat such as DIGITS@g.us",
+        )
+    wanted = frozenset({key})
     reader = open_reader(path)
     try:
         if account is not None and not reader.head(account).version:
@@ -53,38 +75,50 @@ def find(path: str, subject: str, account: str | None = None) -> Found:
                 "The log has no account of this name", hint="`linewarden status` lists all"
             )
         entries = _entries(reader, wanted | _linked(reader, wanted))
-        return _held(reader, entries, account, _plain_forms(wanted))
+        return _held(reader, entries, account, key)
     finally:
         reader.close()
 
 
-def _keys(value: str) -> frozenset[tuple[str, str]]:
-    """Whom a value names: a number, a LID, or a chat that is neither.
-
-    An old group is called after the number of who made it.
-    """
-    try:
-        return frozenset(normalise({"pn": value}).items())
-    except IdentityError:
-        user, _, server = value.strip().lower().partition("@")
-        founder, dash, _ = user.partition("-")
-        whole = ("chat", f"{user.partition(':')[0]}@{server}")
-        if dash and server == "g.us" and founder.isascii() and founder.isdigit():
-            return frozenset({whole, ("pn", founder)})
-        return frozenset({whole})
+def _key(value: str) -> Key:
+    """What a value names: a number, however people write it, a LID, or a chat that is neither."""
+    if not value.isascii():  # what is copied from elsewhere has marks that nobody sees
+        value = "".join(one for one in value if unicodedata.category(one) != "Cf")
+    user, at, server = value.strip().lower().partition("@")
+    with suppress(IdentityError):
+        forms = normalise({"pn": _number(user) + at + server})
+        if forms:
+            return forms.popitem()
+    return "chat", user.partition(":")[0] + at + server
 
 
-def _entries(reader: Reader, wanted: frozenset[tuple[str, str]]) -> dict[str, VaultEntry]:
+def _number(written: str) -> str:
+    """The digits of a number that is written with its country's code; all else as it is."""
+    found = _WRITTEN.fullmatch(written)
+    digits = re.sub(r"\D", "", found[2]) if found else ""
+    return digits if 0 < len(digits) <= _DIGITS_MAX else written
+
+
+def _named(value: str) -> frozenset[Key]:
+    """Whom a value of the vault names: an old group is called after the number of who made it."""
+    key = kind, name = _key(value)
+    founder, dash, rest = name.partition("-")
+    if kind == "chat" and dash and rest.endswith("@g.us"):
+        return frozenset({key, _key(founder)})
+    return frozenset({key})
+
+
+def _entries(reader: Reader, wanted: frozenset[Key]) -> dict[str, VaultEntry]:
     """The values of the vault that name one of them.
 
     All are read: a chat was written as the gateway had it, so its form can't be guessed.
     """
     return {
-        entry.token: entry for entry in reader.vault() if not wanted.isdisjoint(_keys(entry.value))
+        entry.token: entry for entry in reader.vault() if not wanted.isdisjoint(_named(entry.value))
     }
 
 
-def _linked(reader: Reader, wanted: frozenset[tuple[str, str]]) -> frozenset[tuple[str, str]]:
+def _linked(reader: Reader, wanted: frozenset[Key]) -> frozenset[Key]:
     """The other forms of the same person, by the links of the log."""
     own = {token for token, entry in _entries(reader, wanted).items() if entry.kind == "identity"}
     newest: dict[str, str] = {}
@@ -94,9 +128,7 @@ def _linked(reader: Reader, wanted: frozenset[tuple[str, str]]) -> frozenset[tup
         numbers.setdefault(lid, set()).add(pn)
     lids = {newest.get(token, token) for token in own}
     tokens = lids | {pn for lid in lids for pn in numbers.get(lid, ())}
-    return frozenset(
-        key for entry in reader.vault_entries(tokens).values() for key in _keys(entry.value)
-    )
+    return frozenset(_key(entry.value) for entry in reader.vault_entries(tokens).values())
 
 
 def _by_age(reader: Reader) -> list[tuple[str, str]]:
@@ -109,7 +141,7 @@ def _by_age(reader: Reader) -> list[tuple[str, str]]:
 
 
 def _held(
-    reader: Reader, entries: dict[str, VaultEntry], account: str | None, forms: frozenset[bytes]
+    reader: Reader, entries: dict[str, VaultEntry], account: str | None, subject: Key
 ) -> Found:
     """Which accounts hold the tokens, and in how many records."""
     holders, records = _holders(reader, entries, account)
@@ -121,14 +153,17 @@ def _held(
     erased = {token for tokens in held.values() for token in tokens}
     kinds = [entries[token].kind for token in erased]
     kept = len({token for tokens in own.values() for token in tokens} & others)
+    kind, name = subject
+    plain = f"{name}@{_SERVERS[kind]}" if kind in _SERVERS else name
     return Found(
+        read_as=_READ_AS[kind],
         held={name: tokens for name, tokens in held.items() if tokens},
         identities=kinds.count("identity"),
         chats=kinds.count("chat"),
         records=records,
         kept=kept,
         values=frozenset(entries[token].value.encode() for token in erased)
-        | (forms if not entries.keys() - erased else frozenset()),
+        | (frozenset({plain.encode()}) if not entries.keys() - erased else frozenset()),
     )
 
 
@@ -137,7 +172,8 @@ def _holders(
 ) -> tuple[dict[str, dict[str, None]], int]:
     """The tokens that each account holds, and how many records of the account hold any.
 
-    What no record holds any more stood in an archive: it counts for each account that has one.
+    What no record holds any more stood in an archive. Nothing says of which account: it goes with
+    the one that is asked for, or with the first that has an archive.
     """
     holders: dict[str, dict[str, None]] = {}
     archived: dict[str, None] = {}
@@ -152,25 +188,24 @@ def _holders(
             holders.setdefault(record.stream, {}).update(dict.fromkeys(found))
     everywhere = {token for tokens in holders.values() for token in tokens}
     lost = dict.fromkeys(token for token in entries if token not in everywhere)
-    for name in (archived or reader.streams()[:1]) if lost else ():
+    able = list(archived or reader.streams()) if lost else []
+    for name in [one for one in able if one == account] or able[:1]:
         holders.setdefault(name, {}).update(lost)
     return holders, records
-
-
-def _plain_forms(wanted: frozenset[tuple[str, str]]) -> frozenset[bytes]:
-    return frozenset(
-        f"{name}@{_SERVERS[kind]}".encode() if kind in _SERVERS else name.encode()
-        for kind, name in wanted
-    )
 
 
 def erase(path: str, found: Found) -> bool:
     """Record an erasure with every account that holds some of it, and let the values go with it.
 
     Whoever holds the log is asked to; where nobody does, it is done here. Gives whether somebody
-    did. Raises `LinewardenError`.
+    did. Where nothing is held, a copy that an earlier erasure had to leave goes. Raises
+    `LinewardenError`.
     """
     if not found.held:
+        if traces(path, found.values)[0]:
+            with suppress(StoreLocked):
+                # To close it moves the write-ahead log, where the copy is, into the file.
+                open_store(path, name="linewarden erase").close()
         return False
     running: bool = carry_out(path, Erasure(found.held), "erase")["running"]
     return running
@@ -190,8 +225,11 @@ def traces(path: str, values: frozenset[bytes]) -> tuple[list[str], bool]:
         if os.path.isfile(beside):
             left[file] = _standing(beside, values)
     found = frozenset[bytes]().union(*left.values())
-    back = found & _in_vault(path) if found else found
-    return [file for file, some in left.items() if some - back], bool(back)
+    held = _in_vault(path) if found else found
+    # A chat that was written without a server may be the beginning of another's.
+    begun = {one for one in found if b"@" not in one and any(it.startswith(one) for it in held)}
+    stays = (found & held) | begun
+    return [file for file, some in left.items() if some - stays], bool(found & held)
 
 
 def _in_vault(path: str) -> frozenset[bytes]:

@@ -20,6 +20,7 @@ _DAY_S = 86_400
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": _DAY_S * 1_000}
 _SPAN = re.compile(r"([+-]?)\s*(\d{1,9}(?:\.\d{1,9})?)\s*(ms|s|min|m|h|d)(\s+ago)?", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?", re.ASCII)
+_FRACTION = re.compile(r"[.,](\d{1,9})", re.ASCII)
 _INSTANT = re.compile(
     r"at|due|since|until|proof|late_opening|\w+_(at|since|until)|uncertain_\w+", re.ASCII
 )
@@ -49,17 +50,26 @@ def moment(text: str, now: int) -> Moment:
         hour, minute, second = (int(part or 0) for part in said.groups())
         passed = (now // NS - hour * 3_600 - minute * 60 - second) % _DAY_S
         return Moment(at=(now // NS - passed) * NS)
-    try:
-        time = datetime.fromisoformat(text.strip())
-    except ValueError:
+    at = time_of(text)
+    if at is None:
         raise InputError(
             f"{text[:40]!r} is neither a position nor a time",
             hint="a position such as 1234, a UTC time such as 2026-11-21T02:56:00 or 03:00 "
             "(the last one that was), or 15m (ago)",
-        ) from None
+        )
+    return Moment(at=at)
+
+
+def time_of(text: str) -> int | None:
+    """UTC ns of a day with or without a time, to the nanosecond; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
     time = time.replace(tzinfo=UTC) if time.tzinfo is None else time
-    seconds = int(time.replace(microsecond=0).timestamp())
-    return Moment(at=seconds * NS + time.microsecond * 1_000)
+    fraction = _FRACTION.search(text)
+    ns = int(fraction[1].ljust(9, "0")) if fraction is not None else 0
+    return int(time.replace(microsecond=0).timestamp()) * NS + ns
 
 
 def plain(answer: Any) -> Any:

@@ -7,7 +7,7 @@ into what JSON can hold.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -161,6 +161,26 @@ def incidents(
         for view in _views(reader, account, moment)
         for incident in view.incidents.all(view.gaps.open, now, view.version, view.position)
     ]
+
+
+def newest_stretch(rows: Sequence[IncidentRow]) -> IncidentRow:
+    """The newest incident with all of its account that overlap or touch it, as one, of `incidents`.
+
+    It has the kind and the beginning of the first of them: a storm and the gap in which it ended
+    are one night.
+    """
+    newest = max(rows, key=lambda row: row.started_at)
+    mine = [row for row in rows if row.account == newest.account]
+    stretch = mine[0]
+    for row in mine[1:]:
+        if row.first_version <= stretch.last_version + 1:
+            last = max(stretch, row, key=lambda row: row.last_version)
+            stretch = msgspec.structs.replace(
+                stretch, last_version=last.last_version, last_position=last.last_position
+            )
+        elif newest.first_version > stretch.last_version:
+            stretch = row
+    return stretch
 
 
 def replies(

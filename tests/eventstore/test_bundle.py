@@ -130,18 +130,19 @@ def test_a_file_is_not_overwritten(place: Path) -> None:
     assert os.listdir(place.parent) == [place.name]
 
 
-def test_no_log_makes_room_for_a_bundle(place: Path) -> None:
-    """A log, a folder and a pipe stay whatever is said; any other file may be replaced."""
-    place.write_bytes(b"SQLite format 3\0")
-    with pytest.raises(FileExists, match="is a log"):
-        save(place, bundle(), replace=True)
-    assert place.read_bytes() == b"SQLite format 3\0"
+def test_only_a_bundle_makes_room_for_a_bundle(place: Path) -> None:
+    """A log, a key, a folder and a pipe stay whatever is said; an empty file may be replaced."""
+    for content, what in ((b"SQLite format 3\0", "a log"), (b"-----BEGIN", "no bundle")):
+        place.write_bytes(content)
+        with pytest.raises(FileExists, match=f"is {what}"):
+            save(place, bundle(), replace=True)
+        assert place.read_bytes() == content
     pipe = place.with_name("pipe")
     os.mkfifo(pipe)
     for other in (place.parent, pipe):
-        with pytest.raises(FileExists, match="is no file"):
+        with pytest.raises(FileExists, match="is no plain file"):
             save(other, bundle(), replace=True)
-    place.write_text("a draft")
+    place.write_bytes(b"")
     assert read_bundle(save(place, bundle(), replace=True)) == bundle()
 
 
@@ -219,15 +220,35 @@ def test_two_do_not_write_one_bundle_at_once(place: Path, writer: subprocess.Pop
 
 
 def test_what_is_in_the_way_is_not_emptied(place: Path) -> None:
-    """A link, or a second name of another file, where the unfinished bundle would be, is left."""
+    """A link where the unfinished bundle would be is left; a file of two names keeps the other."""
     beside, log = place.with_name(f".{place.name}.part"), place.with_name("log.db")
     log.write_bytes(b"precious")
-    for made in (beside.symlink_to, beside.hardlink_to):
-        made(log)
-        with pytest.raises(LinewardenError):
-            save(place, bundle())
-        assert log.read_bytes() == b"precious" and not place.exists()
-        beside.unlink()
+    beside.symlink_to(log)
+    with pytest.raises(LinewardenError):
+        save(place, bundle())
+    assert log.read_bytes() == b"precious" and not place.exists()
+    beside.unlink()
+    beside.hardlink_to(log)
+    assert read_bundle(save(place, bundle())) == bundle()
+    assert log.read_bytes() == b"precious" and not beside.exists()
+
+
+def test_what_became_a_bundle_meanwhile_is_not_emptied(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever opened the unfinished file of a writer that has just ended begins one anew."""
+    beside, lock = place.with_name(f".{place.name}.part"), fcntl.flock
+    other = place.with_name("other")
+    beside.write_bytes(b"whole")
+
+    def end(number: int, how: int) -> None:
+        if not other.exists():
+            beside.rename(other)
+        lock(number, how)
+
+    monkeypatch.setattr(fcntl, "flock", end)
+    assert read_bundle(save(place, bundle())) == bundle()
+    assert other.read_bytes() == b"whole" and not beside.exists()
 
 
 def test_a_file_system_without_locks_will_do(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

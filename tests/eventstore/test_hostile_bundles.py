@@ -137,6 +137,7 @@ LINES: dict[str, tuple[Rows, str]] = {
     "a path as an account": ([changed(HEADER, account="../../etc/passwd"), *ROWS[1:]], "name of"),
     "a number as an account": ([changed(HEADER, account=JID), *ROWS[1:]], "name of"),
     "a changed record": ([HEADER, in_data(FIRST, epoch=2), *ROWS[2:]], "hashed into the chain"),
+    "a schema of before": ([HEADER, in_data(FIRST, schema=-(2**62)), *ROWS[2:]], "no record"),
     "a chain that is no number": ([HEADER, changed(FIRST, chain="z" * 64), *ROWS[2:]], "no record"),
     "an id that is no number": ([HEADER, changed(FIRST, id="z" * 36), *ROWS[2:]], "no record"),
     "no map": ([changed(HEADER, snapshot={"links": {"in_order": [1]}}), *ROWS[1:]], "no account"),

@@ -1,6 +1,8 @@
 """Signed anchors: keys, signatures, and a library that is missing."""
 
 import builtins
+import errno
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,26 @@ def test_a_key_is_made_once_and_kept_private(key: Path, tmp_path: Path) -> None:
     assert key.read_bytes() == before
     public = signing.public_key(f"{key}.pub")
     assert signing.public_key(str(key)) == public == signing.public_key(public)
+
+
+@pytest.mark.parametrize("half", [1, 2])
+def test_half_a_pair_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, half: int
+) -> None:
+    """On a full disk no file stays that the next try would take for a key."""
+    real, calls = os.fsync, []
+
+    def full(number: int) -> None:
+        calls.append(number)
+        if len(calls) == half:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="can't be written"):
+        signing.new_key(tmp_path / "k")
+    assert list(tmp_path.iterdir()) == []
+    signing.new_key(tmp_path / "k")
 
 
 def test_a_signed_anchor_is_checked(path: Path, make: Make, key: Path, public: str) -> None:

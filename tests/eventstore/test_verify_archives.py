@@ -1,7 +1,7 @@
 """Anchors that were taken of records which are archived now: what they prove, and with what."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from linewarden.eventstore import chain
+from linewarden.eventstore import VaultEntry, chain
 from linewarden.eventstore.anchor import Anchor, Point, line_of
 from linewarden.eventstore.anchors import anchors_path, read_anchors
 from linewarden.eventstore.report import Report
 from linewarden.eventstore.sqlite_reader import SQLiteReader
 from linewarden.eventstore.verify import verify
+from linewarden.eventstore.verify_archive import audit_archives
 from linewarden.tools.cli_verify import UNANCHORED
 from linewarden.tools.cli_verify import verify as command
 
@@ -168,17 +169,38 @@ def test_a_record_moved_into_the_archive_is_found_by_the_bundles(
     assert "the position of an archived one" in proven.output
 
 
+def test_an_archive_that_runs_meanwhile_is_no_alarm(
+    path: Path, tmp_path: Path, ends: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Links that another process adds while the bundles are read are not those of tampering."""
+    folder = tmp_path / "archive"
+    waiting = [ends[6] + 1]
+    read = SQLiteReader.vault_entries
+
+    def racing(reader: SQLiteReader, tokens: Iterable[str]) -> dict[str, VaultEntry]:
+        if waiting:
+            moved(path, waiting.pop(), folder)
+        return read(reader, tokens)
+
+    monkeypatch.setattr(SQLiteReader, "vault_entries", racing)
+    with SQLiteReader.open(path) as reader:
+        assert audit_archives(reader, folder, {}) > 0
+    assert not waiting
+
+
 def test_a_bundle_that_is_missing_is_told(path: Path, tmp_path: Path, ends: list[int]) -> None:
     """The anchors of what it held do not count, and the log is not intact with these bundles."""
     next((tmp_path / "archive").glob("*.main.1-*")).unlink()
     report = audit(path, taken(path), tmp_path / "archive")
     assert (report.ok, report.anchors, report.proven) == (False, 5, None)
     assert told(path, "--archives", str(tmp_path / "archive")).exit_code == 1
-    assert told(path, "--archives", str(tmp_path / "nowhere")).exit_code == 1
+    assert told(path, "--archives", str(tmp_path / "nowhere")).exit_code == 2
 
 
-def test_a_log_without_archives_needs_no_folder(path: Path, tmp_path: Path) -> None:
-    """Nothing is archived, so nothing is missing."""
+def test_a_log_without_archives_needs_no_bundle(path: Path, tmp_path: Path) -> None:
+    """Nothing is archived, so nothing is missing; a folder that isn't there is bad input."""
     ends = lived(path, 2)
     anchor(path, ends)
-    assert told(path, "--archives", str(tmp_path / "nowhere")).exit_code == 0
+    (tmp_path / "empty").mkdir()
+    assert told(path, "--archives", str(tmp_path / "empty")).exit_code == 0
+    assert told(path, "--archives", str(tmp_path / "nowhere")).exit_code == 2

@@ -156,8 +156,8 @@ def test_a_failing_sink_gets_the_newest_anchor_later(
     ]
 
 
-def test_a_sink_that_hangs_holds_up_nothing(path: Path) -> None:
-    """With a sink that never answers, anchors go on being taken and the end is in time."""
+def test_a_sink_that_hangs_holds_up_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With a sink that never answers, anchors are taken, and the end is in time and tells of it."""
     stuck, entered = threading.Event(), threading.Event()
 
     def sink(line: bytes) -> None:
@@ -178,6 +178,9 @@ def test_a_sink_that_hangs_holds_up_nothing(path: Path) -> None:
     stuck.set()
     assert len(bench.lines()) == 2
     assert took < anchoring.END_S + 2
+    assert [record.message for record in caplog.records] == [
+        "an anchor did not reach its sink: it was not done when the service ended"
+    ]
 
 
 def test_a_disk_that_fails_stops_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -219,9 +222,18 @@ def test_a_command_that_fails_is_told(
         sink(b"one\n")
 
 
-@pytest.mark.parametrize("word", ["", " ", "|", "| 'unfinished", "OWN"])
+@pytest.mark.parametrize("word", ["", " ", "|", "| 'unfinished"])
 def test_a_sink_that_is_none_is_refused(path: Path, word: str) -> None:
-    """A sink that is empty, or the log's own anchors file, is refused before anything begins."""
-    own = anchors_path(path)
+    """A sink that is empty, or no command, is refused before anything begins."""
     with pytest.raises(InputError):
-        sink_of(own if word == "OWN" else word, own)
+        sink_of(word, anchors_path(path))
+
+
+@pytest.mark.parametrize("end", ["", "-wal", "-shm", "-journal", ".lock", ".control", ".anchors"])
+def test_a_log_is_no_sink_of_its_own(path: Path, end: str) -> None:
+    """Nothing is appended to the log, nor to what lies beside it, by whatever name it goes."""
+    other = path.with_name("other")
+    other.symlink_to(f"{path}{end}")
+    for word in (f"{path}{end}", str(other)):
+        with pytest.raises(InputError, match="belongs to it"):
+            sink_of(word, anchors_path(path))

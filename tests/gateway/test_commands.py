@@ -109,6 +109,7 @@ def test_every_rule_of_a_request_is_granted_or_refused() -> None:
         b"restart main\n",
         b"[]\n",
         b"\xff\xfe\n",
+        b'{"type":"erasure","held":{"\xff":[]}}\n',
         json.dumps({"account": "main"}).encode() + b"\n",
         json.dumps({**RESTART, "stimulus": "claimed"}).encode() + b"\n",
         json.dumps({**RESTART, "stimulus": "logged_out", "controller": "A"}).encode() + b"\n",
@@ -126,8 +127,27 @@ def test_what_is_no_command_is_refused(warden: Linewarden, path: Path, line: byt
     before = types(warden)
     answer = said(path, line)
     assert answer["error"] and answer["hint"]
+    assert answer["error"] != "the command failed"
     assert PERSONAL not in str(answer)
     assert types(warden) == before
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        *({"main": [*["idn_1"] * 1_000, PERSONAL]}, {"main": ["idn_1"], PERSONAL: ["idn_1"]}),
+        {"mian": ["idn_1"]},
+    ],
+)
+def test_an_erasure_is_taken_whole_or_not(
+    warden: Linewarden, path: Path, held: dict[str, list[str]]
+) -> None:
+    """Where one token or one name is none, or nobody has the name, nothing of it is recorded."""
+    line = json.dumps({"type": "erasure", "held": held}).encode() + b"\n"
+    assert PERSONAL not in str(answer := said(path, line))
+    assert answer["error"] and answer["hint"]
+    hand_over(path, command_of("main", "stop_requested"))
+    assert "subject_erased" not in types(warden)
 
 
 @pytest.mark.parametrize(

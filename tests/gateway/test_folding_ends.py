@@ -134,6 +134,8 @@ def test_who_waits_for_each_is_not_held_up(tmp_path: Path) -> None:
         limit = time.monotonic() + WAIT_S / 4
         for _ in range(10):
             warden.observe("main", "closed", **fields).result(limit - time.monotonic())
+            assert not warden.observe("main", "closed", **fields).exception(WAIT_S)
+        assert time.monotonic() < limit
 
 
 def test_the_end_writes_what_is_held(tmp_path: Path) -> None:

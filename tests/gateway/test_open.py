@@ -21,6 +21,31 @@ from linewarden.gateway.warden import Linewarden
 from linewarden.statemachine.errors import InputError, LinewardenError
 
 
+def test_anchors_are_signed_and_told_outside(tmp_path: Path) -> None:
+    """At its end a gateway signs where every account stands, beside the log and in the sink."""
+    pytest.importorskip("cryptography", reason="the extra `audit`")
+    from linewarden.eventstore.signing import new_key
+
+    path, key, sink = tmp_path / "log.db", tmp_path / "key", tmp_path / "elsewhere.anchors"
+    new_key(str(key))
+    with Linewarden.open(path, anchor_key=str(key), anchor_sink=str(sink)) as warden:
+        warden.claim("main").result(20)
+    assert b'"signature":' in sink.read_bytes()
+    assert sink.read_bytes() == (tmp_path / "log.db.anchors").read_bytes()
+
+
+@pytest.mark.parametrize("given", [{"anchor_key": "no-key"}, {"anchor_sink": "log.db"}])
+def test_a_bad_key_or_sink_makes_no_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    """What anchors need is looked at first: a mistake leaves nothing behind."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(LinewardenError) as caught:
+        Linewarden.open("log.db", **given)
+    assert caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     "policy",
     [

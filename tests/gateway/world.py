@@ -211,9 +211,7 @@ class World:
         links = self.links.get(account)
         assert overlap(self.captured[key], current, links)  # §9.9
         assert identity_of(outgoing.identity) == completed(self.captured[key] or current, links)
-        assert (
-            effect.reply in self.audit.pasts[account].asked
-        )  # §9.10: the auditor has read it in the log
+        assert effect.reply in self.audit.pasts[account].asked  # §9.10, as read in the log
         earlier = list(self.chats)[: list(self.chats).index(key)]
         same_chat = [one for one in earlier if one[0] == account]
         assert not [

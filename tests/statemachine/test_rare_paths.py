@@ -49,6 +49,14 @@ def test_our_own_doing_does_not_shorten_a_ban() -> None:
     assert not any(isinstance(one, Dial | Notify) for one in outcome.effects)
 
 
+def test_a_claim_after_the_end_of_a_hold_dials() -> None:
+    """A hold that ended while no controller waited for it is over at the claim, without a timer."""
+    stop = line(60, "stop_requested", controller=None)
+    held = play(*STORIES["live"], line(50, "banned", expires_s=100), stop)
+    assert dialed(held, 149.9, "claimed", controller="B") == []
+    assert dialed(held, 150, "claimed", controller="B") == [1]
+
+
 def test_sockets_that_nobody_confirms_are_forgotten_in_the_end() -> None:
     """An engine that never says that a socket is over: the newest are remembered, no more."""
     account, at_s = play(line(0, "claimed")), 0.0

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from linewarden.eventstore.errors import StoreUnavailable
+from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.tools import cli_keeping, cli_verify
 from linewarden.tools.cli import main
 
@@ -178,3 +180,43 @@ def test_a_mistake_moves_nothing(path: Path, words: list[str]) -> None:
     result = CliRunner().invoke(cli_keeping.archive, [*words, "--file", str(path)])
     assert result.exit_code == 2
     assert types(path) == before
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+@pytest.mark.parametrize("step", ["shrink", "release"])
+def test_what_was_moved_is_said_although_it_breaks_off(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: list[str], step: str
+) -> None:
+    """On a full disk it is said what is in the bundles by then, why it ended and what to do."""
+    lived(path)
+    real, calls = SQLiteStore.release, []
+
+    def full(store: SQLiteStore, *given: object) -> int:
+        calls.append(step)
+        if step == "release" and len(calls) == 1:
+            return real(store, *given)  # type: ignore[arg-type] # whatever the command gives
+        raise StoreUnavailable("the disk is full", hint="make room")
+
+    monkeypatch.setattr(SQLiteStore, step, full)
+    given = ["--before", "1000000", "--to", str(tmp_path), "--file", str(path), *form]
+    result = CliRunner().invoke(cli_keeping.archive, given)
+    assert result.exit_code == 2
+    shown = result.stderr if form else result.stdout
+    assert shown.count(": versions 1 to ") == (2 if step == "shrink" else 1)
+    assert "the disk is full" in result.stderr and "hint: make room" in result.stderr
+    assert ("could not be made smaller" in result.stderr) == (step == "shrink")
+    monkeypatch.undo()
+    assert CliRunner().invoke(cli_keeping.archive, given).exit_code == 0
+    assert ask(path, "verify", "--archives", str(tmp_path)).exit_code == 0
+
+
+def test_no_log_is_made(path: Path, tmp_path: Path) -> None:
+    """An empty file, or none, is no log, and stays what it is."""
+    given = ["--before", "0d", "--to", str(tmp_path), "--file", str(path)]
+    assert CliRunner().invoke(cli_keeping.archive, given).exit_code == 2
+    assert not path.exists()
+    path.touch()
+    result = CliRunner().invoke(cli_keeping.archive, given)
+    assert result.exit_code == 2
+    assert "There is no linewarden store" in result.stderr
+    assert [(one, one.stat().st_size) for one in tmp_path.iterdir()] == [(path, 0)]

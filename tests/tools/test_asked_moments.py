@@ -40,6 +40,20 @@ def test_a_time_without_a_day_is_the_last_one_that_was(said: str, meant: str) ->
         assert instant(moment(said, NOON + later).at or 0) == meant + ".000000000Z"
 
 
+@pytest.mark.parametrize(
+    ("said", "ns"),
+    [
+        ("2026-11-21T12:00:10.000000001Z", 1),
+        ("2026-11-21 12:00:10.578", 578_000_000),
+        ("2026-11-21T12:00:10,5+00:00", 500_000_000),
+        ("20261121T120010.0000019", 1_900),
+    ],
+)
+def test_a_time_is_read_to_the_nanosecond(said: str, ns: int) -> None:
+    """The time of a record, copied as it is printed, is that instant and none before it."""
+    assert moment(said, 0).at == NOON + ns
+
+
 @pytest.mark.parametrize("said", ["24:00", "12:60", "3:0", "03:00:60", "3 am", ":30", "-3:00"])
 def test_what_is_no_time_of_the_clock_is_no_other(said: str) -> None:
     """A time that no clock shows is refused, with all that could be said."""

@@ -9,7 +9,7 @@ from linewarden.statemachine.account import LINKS_MAX
 
 from ..eventstore.archives import audited, moved
 from ..gateway.scripted import ANNA, BERT, Bench
-from .keeping import erase, held, sound, told
+from .keeping import erase, held, sound, told, types
 
 LAST = 1_000_000
 CARL = {"pn": "15550100003@s.whatsapp.net", "lid": "100000000000003@lid"}
@@ -63,6 +63,34 @@ def back_and_forth(bench: Bench) -> None:
     bench.feed("identity_linked", "second", pn=CARL["pn"], lid=DORA["lid"])
     bench.feed("identity_linked", **CARL)
     bench.feed("identity_linked", "second", **DORA)
+
+
+@pytest.fixture
+def lost(path: Path, tmp_path: Path) -> Path:
+    """Three accounts, all archived; what one of them said of somebody, no record says any more."""
+    with Bench(path) as bench:
+        for name in ("first", "main", "third"):
+            bench.claim(f"{name}-1", name)
+        bench.claim("A")
+        bench.feed("identity_observed", controller="main-1", socket=1, forms=CARL)
+    moved(path, LAST, tmp_path / "archive")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [([], "first"), (["--account", "main"], "main"), (["-a", "third"], "third")]
+)
+def test_what_only_an_archive_names_goes_with_one_account(
+    lost: Path, tmp_path: Path, words: list[str], name: str
+) -> None:
+    """Nobody else is said to hold it, and its tokens join the stream of no other account."""
+    before = erase(lost, CARL["pn"], "--dry-run", *words)
+    assert "2 forms of an identity and 0 chats, named in no record that is left" in before.output
+    said = told(lost, CARL["pn"], *words)
+    assert (said["accounts"], said["kept"], said["traces"]) == ({name: 2}, 0, [])
+    assert [one for one, some in types(lost).items() if "subject_erased" in some] == [name]
+    assert not held(lost, *CARL.values())
+    assert audited(lost, tmp_path / "archive")[0]
 
 
 def counted(path: Path) -> list[object]:

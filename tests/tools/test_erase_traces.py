@@ -62,6 +62,21 @@ def test_a_copy_that_a_reader_holds_is_a_trace(path: Path) -> None:
         assert erase(path, CARL).exit_code == 0
 
 
+def test_a_copy_goes_though_nobody_writes_to_the_log(path: Path) -> None:
+    """What a reader held back is gone the next time, where it reads no more and nobody writes."""
+    with Bench(path) as bench:
+        bench.feed("identity_linked", pn=CARL, lid=CARLS_LID)
+    reader = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)  # it writes no log to the file
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM vault").fetchone()
+    assert [erase(path, CARL).exit_code for _ in range(2)] == [1, 1]
+    reader.close()
+    before = types(path)
+    assert erase(path, CARL).exit_code == 0
+    assert not held(path, CARL)
+    assert types(path) == before
+
+
 def test_the_end_of_a_longer_number_is_no_trace(path: Path) -> None:
     """A value that is the end of somebody else's is gone all the same."""
     with Bench(path) as bench:
@@ -118,8 +133,12 @@ def test_a_person_with_very_many_chats_is_erased(path: Path, running: bool) -> N
 
 
 def test_what_no_line_can_hold_is_refused(path: Path) -> None:
-    """Beyond the bound of the channel nothing is handed over, and it is said what to do."""
+    """Beyond the bound of the channel nothing is handed over, and it is said what to do.
+
+    That is for whoever listens: where nobody does, it is done here.
+    """
     tokens = [f"idn_{number:032x}" for number in range(LINE_BYTES_MAX // 32)]
+    assert hand_over(path, Erasure({"main": tokens})) is None
     with opened(path, Scripted(), commands=True) as warden:
         bring_up(warden)
         with pytest.raises(InputError, match="too much") as caught:

@@ -10,28 +10,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
-import msgspec
-
 from ...eventstore.bundle_format import Bundle
 from ...statemachine.account import REPLY_TIMERS, TIMERS
 from ...statemachine.stimuli import ReplySubmitted, TimerFired
-from ..replay.reading import Fed, stimuli_of
+from ..replay.reading import Fed, content_of, stimuli_of
 
 Causes = Sequence[frozenset[int]]
 """For each stimulus of an incident the places (from 0) of those that it needs, all earlier ones."""
 
 
-class _Caused(msgspec.Struct):
-    causation: int | None = None
-
-
-_caused = msgspec.json.Decoder(_Caused).decode
-
-
 def read(bundle: Bundle) -> tuple[list[Fed], Causes]:
     """The stimuli of an incident, and what each of them needs."""
     stimuli = list(stimuli_of(bundle))
-    named = {record.version: _caused(record.body).causation for record in bundle.records}
+    named = {record.version: content_of(record).causation for record in bundle.records}
     place_of = {fed.version: place for place, fed in enumerate(stimuli)}
     submitted: dict[str, int] = {}
     setters = list(_setters(stimuli))

@@ -103,7 +103,7 @@ def _show(rows: list[str]) -> None:
 )
 @source_options
 @click.option("--set", "sets", multiple=True, metavar="POS.FIELD=VALUE", help="Change a stimulus.")
-@click.option("--drop", "drops", multiple=True, metavar="POS", help="It did not happen.")
+@click.option("--drop", "drops", multiple=True, metavar="POS", help="It did not happen; no timer.")
 @click.option("--delay", "delays", multiple=True, metavar="POS=SPAN", help="Such as 45=+30s.")
 @click.option("--run-on", default=None, help="Let the clock go on after the last one; 10m.")
 @json_option
@@ -150,7 +150,7 @@ def what_if(
     "--keep", required=True, help="`diverges`, `invariant:NAME`, or an expression: see the docs."
 )
 @click.option("--out", default=None, help="The new file; ACCOUNT-least.incident.jsonl.gz if none.")
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--force", is_flag=True, help="Replace a bundle; nothing else.")
 @json_option
 @clear_errors
 def minimise(

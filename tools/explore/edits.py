@@ -115,7 +115,9 @@ def _assign(fields: dict[str, Any], path: str, text: str) -> str:
             f"{path} has that value already",
             hint="an edit changes something; `linewarden step` shows what is so",
         )
-    was, now = (msgspec.json.encode(one).decode() for one in (was, value))
+    was, now = (
+        "none" if one is None else msgspec.json.encode(one).decode() for one in (was, value)
+    )
     return f"{path} {was} -> {now}"
 
 

@@ -18,8 +18,10 @@ from typing import Any
 
 import msgspec
 
-from .scene import ATTRIBUTES, NAMES, Scene, Value, fate, readable
-from .words import ExpressionError, check, unknown, where
+from ..moments import instant
+from .kinds import TIME, check_kinds, kinds_of
+from .scene import ATTRIBUTES, NAMES, Scene, Value, fate, held
+from .words import DAYS, ExpressionError, check, unknown, where
 
 CHARACTERS_MAX = 1_000
 NODES_MAX = 200
@@ -32,6 +34,7 @@ _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+_SPELLINGS = {"true": True, "false": False, "null": None, "none": None}
 _LANGUAGE = "comparisons, in, and, or, not, names with fields, reply(…), len(…), text and numbers"
 
 
@@ -46,12 +49,19 @@ class Expression:
         self.text = text.strip()
         tree = _parsed(self.text)
         check(tree, seen)
+        check_kinds(tree, seen.get(DAYS, ()))
         self.names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        self._time = kinds_of(tree.body) == TIME
         self._ask = _compiled(tree.body)
 
     def __call__(self, scene: Scene) -> bool:
         """Whether it is true of a record; raises `ExpressionError` for what can't be ordered."""
         return bool(self._ask(scene))
+
+    def value(self, scene: Scene) -> Any:
+        """What it is at a record, for people: an instant is text."""
+        value = self._ask(scene)
+        return instant(value) if self._time and value is not None else value
 
 
 def _parsed(text: str) -> ast.Expression:
@@ -72,7 +82,17 @@ def _parsed(text: str) -> ast.Expression:
         raise ExpressionError("the expression can't be read", hint=_LANGUAGE) from None
     if sum(isinstance(node, ast.expr) for node in ast.walk(tree)) > NODES_MAX:
         raise ExpressionError(f"the expression has more than {NODES_MAX} parts")
-    return tree
+    spelled: ast.Expression = _Spelled().visit(tree)
+    return spelled
+
+
+class _Spelled(ast.NodeTransformer):
+    """True, False and None as JSON and the stepper write them."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        if node.id not in _SPELLINGS:
+            return node
+        return ast.copy_location(ast.Constant(_SPELLINGS[node.id]), node)
 
 
 def _compiled(node: ast.expr) -> Value:
@@ -116,7 +136,7 @@ def _named(name: str, node: ast.expr) -> Value:
     if name not in NAMES:
         raise unknown("name", name, NAMES, node)
     found = NAMES[name]
-    return lambda scene: readable(name, found(scene))
+    return lambda scene: held(name, found(scene))
 
 
 def _attribute(holder: Value, name: str, node: ast.expr) -> Value:
@@ -128,11 +148,11 @@ def _attribute(holder: Value, name: str, node: ast.expr) -> Value:
 
 def _item(holder: Value, key: str) -> Value:
     def read(scene: Scene) -> Any:
-        held = holder(scene)
-        if isinstance(held, dict):
-            return readable(key, held.get(key))
-        known = isinstance(held, msgspec.Struct) and key in ATTRIBUTES and hasattr(held, key)
-        return readable(key, getattr(held, key)) if known else None
+        whole = holder(scene)
+        if isinstance(whole, dict):
+            return held(key, whole.get(key))
+        known = isinstance(whole, msgspec.Struct) and key in ATTRIBUTES and hasattr(whole, key)
+        return held(key, getattr(whole, key)) if known else None
 
     return read
 
@@ -148,8 +168,8 @@ def _call(name: str, argument: ast.expr, node: ast.expr) -> Value:
     counted = _compiled(argument)
 
     def count(scene: Scene) -> int:
-        held = counted(scene)
-        return len(held) if isinstance(held, list | tuple | dict | str) else 0
+        whole = counted(scene)
+        return len(whole) if isinstance(whole, list | tuple | dict | str) else 0
 
     return count
 
@@ -199,11 +219,12 @@ def _ordered(order: Callable[[Any, Any], bool], left: Any, right: Any, node: ast
     except TypeError:
         raise ExpressionError(
             f"{_kind(left)} and {_kind(right)} {where(node)} have no order",
-            hint="compare numbers with numbers, and text (times too) with text",
+            hint="compare numbers with numbers, and text with text",
         ) from None
 
 
 def _within(left: Any, right: Any) -> bool:
+    right = _word(right)
     if isinstance(right, str):
         return isinstance(word := _word(left), str) and word in right
     return isinstance(right, list | tuple | dict) and any(_equal(left, one) for one in right)

@@ -14,6 +14,7 @@ that is part of the difference keeps all that led to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ import msgspec
 from ...eventstore.bundle_format import Bundle
 from ...statemachine.account import Account
 from ...statemachine.errors import InputError
-from ...statemachine.invariants import Past, judge_of
+from ...statemachine.invariants import INVARIANTS, Judge, Past
 from ...statemachine.outcome import Outcome, Settled
 from ..replay.reading import Fed
 from ..replay.replay import Step, divergence_of, run
@@ -193,3 +194,17 @@ def _truth(expression: Expression) -> Kept:
         return true
 
     return begin
+
+
+def judge_of(name: str) -> Judge:
+    """The judge of an invariant, by its name or its number; raises `InputError`."""
+    names = list(INVARIANTS)
+    if name.isascii() and name.isdigit() and 1 <= int(name[:3]) <= len(names):
+        return INVARIANTS[names[int(name) - 1]]
+    if name not in INVARIANTS:
+        near = get_close_matches(name, names, 3, 0.5) or names
+        raise InputError(
+            "there is no invariant of this name",
+            hint=f"did you mean {', '.join(near)}; or a number from 1 to {len(names)}",
+        )
+    return INVARIANTS[name]

@@ -13,7 +13,7 @@ from ...statemachine.identity import Identity
 from ...statemachine.outcome import Effect, Outcome, Settled
 from ...statemachine.policy import Policy
 from ...statemachine.stimuli import KINDS
-from ..moments import instant, is_instant
+from ..moments import is_instant
 from ..replay.replay import Step, divergence_of
 
 
@@ -85,8 +85,6 @@ ATTRIBUTES = {
 """Everything that may stand behind a dot; what a value does not have is None."""
 
 
-def readable(name: str, value: Any) -> Any:
-    """A value as people write it: an instant is text, so that a time can be compared with it."""
-    if is_instant(name, value) or (name in states.TIMERS and type(value) is int):
-        return instant(value) if value else None
-    return value
+def held(name: str, value: Any) -> Any:
+    """A value as it is compared: an instant is UTC ns, and one of 0 never was."""
+    return None if value == 0 and is_instant(name, value) else value

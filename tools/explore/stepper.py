@@ -19,7 +19,7 @@ from ..replay.telling import harmless, tell_one
 from .expression import Expression
 from .places import place_of
 from .scene import Scene, fate
-from .telling import account_diff, account_told, brought, effect_told, line_of
+from .telling import account_diff, account_told, brought, effect_told, line_of, value_told
 from .words import words_of
 
 COUNT_MAX = 1_000_000
@@ -32,7 +32,7 @@ HELP = (
     ("delete N", "forget a breakpoint"),
     ("continue", "on to the next breakpoint, or to the last record"),
     ("back", "back to the breakpoint before, or to the first record"),
-    ("print EXPRESSION", "whether an expression is true here"),
+    ("print EXPRESSION", "what it is here; of a question, whether it is so"),
     ("state [NAME]", "the account after this record, or of it what begins with NAME"),
     ("why [REPLY]", "the rule in a sentence, what was recorded; or what became of a reply"),
     ("diff POS POS", "where the states after two records differ"),
@@ -153,8 +153,7 @@ class Stepper:
         return [harmless(f"breakpoint {self._number}: {expression.text}")]
 
     def _print(self, rest: str) -> list[str]:
-        asked = Expression(rest, self._words)
-        return ["yes" if asked(self._scene(self._place)) else "no"]
+        return value_told(Expression(rest, self._words).value(self._scene(self._place)))
 
     def _listed_breaks(self) -> list[str]:
         rows = [harmless(f"{number}: {one.text}") for number, one in self._breaks.items()]

@@ -7,16 +7,15 @@ from typing import Any
 
 import msgspec
 
-from ...statemachine.account import Account, pending_timers
+from ...statemachine.account import TIMERS, Account, pending_timers
 from ...statemachine.outcome import Effect
 from ...statemachine.stimuli import Stimulus
 from .. import wording
-from ..moments import clock, relative
+from ..moments import clock, instant, is_instant, relative
 from ..replay.divergence import Divergence
 from ..replay.replay import Step
 from ..replay.telling import VALUE_CHARACTERS_MAX, harmless, tell_one
 from .fork import Change, Fork
-from .scene import readable
 
 LINES_MAX = 30
 """Differences of a kind that a fork shows."""
@@ -26,7 +25,7 @@ def brought(stimulus: Stimulus) -> str:
     """What a stimulus brought along, as an expression names it: `controller=A code=440`."""
     fields: dict[str, Any] = msgspec.to_builtins(stimulus)
     return " ".join(
-        f"{name}={_plain(readable(name, value))}"
+        f"{name}={_plain(_readable(name, value))}"
         for name, value in fields.items()
         if name not in ("stimulus", "at", "jitter")
     )
@@ -59,7 +58,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name, inner in value.items():
             yield from leaves(inner, f"{path}.{name}" if path else name)
     elif value not in (None, {}, []):
-        yield path, readable(path.rpartition(".")[2], value)
+        yield path, _readable(path.rpartition(".")[2], value)
 
 
 def account_told(account: Account, now: int) -> list[str]:
@@ -152,6 +151,29 @@ def _way(path: list[list[Any]], dated: bool) -> str:
     return " > ".join(parts)
 
 
+def value_told(value: Any) -> list[str]:
+    """What an expression is, a line for each thing that it holds."""
+    plain = msgspec.to_builtins(value)
+    if isinstance(plain, bool):
+        rows = ["yes" if plain else "no"]
+    elif isinstance(plain, dict):
+        rows = [f"{path:<24} {_plain(one)}" for path, one in leaves(plain)]
+    elif isinstance(plain, list):
+        rows = [effect_told(one) if isinstance(one, Effect) else _plain(one) for one in value]
+    else:
+        rows = [_plain(plain)]
+    return [harmless(row) for row in rows] or ["none"]
+
+
+def _readable(name: str, value: Any) -> Any:
+    """A value as people write it: an instant is text."""
+    if is_instant(name, value) or (name in TIMERS and type(value) is int):
+        return instant(value) if value else None
+    return value
+
+
 def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
     text = value if isinstance(value, str) and value else msgspec.json.encode(value).decode()
     return text if len(text) <= VALUE_CHARACTERS_MAX else text[:VALUE_CHARACTERS_MAX] + "…"

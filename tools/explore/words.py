@@ -21,10 +21,15 @@ from ...statemachine.closes import CloseClass
 from ...statemachine.errors import InputError
 from ...statemachine.lifecycle import TABLE
 from ...statemachine.outcome import Effect, ReplyOutcome
-from ...statemachine.policy import Policy
+from ...statemachine.policy import NS, Policy
 from ...statemachine.stimuli import KINDS
+from ..moments import instant
 from ..replay.replay import Step
 from .scene import STRUCTS
+
+_DAY = 86_400 * NS
+DAYS = "the days"
+"""Under this no name the words of an incident have the days on which it was."""
 
 
 class ExpressionError(InputError):
@@ -71,7 +76,9 @@ KEYS: dict[str, Collection[str]] = {
 def words_of(steps: Iterable[Step]) -> dict[str, set[str]]:
     """The words of an incident, by the names whose values they are."""
     found: dict[str, set[str]] = {"rule": set(), "cause": set(), "reason": set(), "replies": set()}
+    days: set[int] = set()
     for step in steps:
+        days.add(step.stimulus.at // _DAY)
         for outcome in (step.decided, step.recorded):
             found["rule"] |= {outcome.rule} if outcome is not None else set()
         for account in (step.before, step.after):
@@ -79,7 +86,7 @@ def words_of(steps: Iterable[Step]) -> dict[str, set[str]]:
             found["reason"] |= {account.reason} if account.reason is not None else set()
             found["replies"] |= set(account.replies or ())
         found["replies"] |= set(step.decided.settled)
-    return found
+    return {**found, DAYS: {instant(day * _DAY)[:10] for day in days}}
 
 
 def check(tree: ast.AST, seen: Mapping[str, Collection[str]]) -> None:
@@ -99,7 +106,7 @@ def check(tree: ast.AST, seen: Mapping[str, Collection[str]]) -> None:
 
 
 def _key(holder: ast.expr, key: str, node: ast.expr, seen: Mapping[str, Collection[str]]) -> None:
-    name = _name_of(holder)
+    name = name_of(holder)
     known = KEYS.get(name or "", seen.get(name or "") if name == "replies" else None)
     if name is not None and known is not None and key not in known:
         raise unknown(LISTS.get(name, "field"), key, known, node)
@@ -110,7 +117,7 @@ def _compared(
 ) -> None:
     within = isinstance(op, ast.In | ast.NotIn)
     for side, other in ((left, right), (right, left)):
-        name = _name_of(side)
+        name = name_of(side)
         if name is None or (within and side is right and name not in LISTS):
             continue
         words = [one for one in _constants(other) if isinstance(one.value, str)]
@@ -134,7 +141,7 @@ def _constants(node: ast.expr) -> list[Any]:
     return [item for item in items if isinstance(item, ast.Constant)]
 
 
-def _name_of(side: ast.expr) -> str | None:
+def name_of(side: ast.expr) -> str | None:
     """The name at the end of a side; the reason of anything but an account is free text."""
     match side:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="before"), attr=name):

@@ -27,7 +27,7 @@ FORMS = ("mermaid-sequence", "mermaid-state", "perfetto", "otlp", "cloudevents",
 @source_options
 @click.option("--as", "form", type=click.Choice(FORMS), required=True, help="The form to draw in.")
 @click.option("--out", default=None, help="The new file; the standard output where left out.")
-@click.option("--force", is_flag=True, help="Replace the file where there is one.")
+@click.option("--force", is_flag=True, help="Replace a file; but no log, no bundle.")
 @clear_errors
 def render(
     source: str,
@@ -44,6 +44,7 @@ def render(
     ui.perfetto.dev; otlp is for any OpenTelemetry collector. As a bundle, none holds personal data.
     """
     sealed.seal()
+    from ...eventstore.kind import written
     from ..incident import incident_of
 
     parts = drawn(incident_of(source, account, start, end), form)
@@ -51,7 +52,8 @@ def render(
         for part in parts:
             click.echo(part, nl=False)
         return
-    _write(out, parts, force)
+    with written(out, replace=force), open(out, "wb" if force else "xb") as file:
+        file.writelines(parts)
     click.echo(f"wrote {out}: {form}, {os.path.getsize(out):,} bytes")
 
 
@@ -83,19 +85,3 @@ def drawn(bundle: Bundle, form: str) -> Iterable[bytes]:
     from .page import page
 
     return [page(course).encode()]
-
-
-def _write(out: str, parts: Iterable[bytes], force: bool) -> None:
-    from ...eventstore.kind import check_room, there_is
-    from ...statemachine.errors import LinewardenError
-
-    try:
-        check_room(out, replace=force)
-        with open(out, "wb" if force else "xb") as file:
-            file.writelines(parts)
-    except FileExistsError:
-        raise there_is(out) from None
-    except OSError as error:
-        raise LinewardenError(
-            f"{out} can't be written: {error.strerror}", hint="look at its folder"
-        ) from None

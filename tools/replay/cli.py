@@ -95,19 +95,22 @@ def diff(
     """
     from ..incident import incident_of
     from .diff import diff as between
-    from .telling import tell
+    from .telling import harmless, tell
 
     found = between(incident_of(source, account, start, end), against, closed)
     if as_json:
         print_json(msgspec.to_builtins(found))
     else:
-        click.echo(f"here {_code(found.code)}, there {_code(found.against)}")
+        click.echo(harmless(f"here   {found.here}: {_code(found.code)}"))
+        click.echo(harmless(f"there  {found.there}: {_code(found.against)}"))
         click.echo(tell(found.replayed, os.path.basename(source), "there", "here"))
+        if found.hint:
+            click.echo(harmless(f"hint: {found.hint}"))
     sys.exit(found.replayed.verdict)
 
 
 def _code(code: Code) -> str:
-    return f"{code.build} with table {code.table[:12]}"
+    return f"{code.build}, table {code.table[:12]}"
 
 
 @click.command(

@@ -29,11 +29,18 @@ _PARTS = ("statemachine/lifecycle.py", "eventstore", "tools/replay/trace.py")
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """This code against another: the other's decisions stand as the recorded ones."""
+    """This code against another: the other's decisions stand as the recorded ones.
 
+    `here` and `there` say which code each is: a folder, or a commit of a repository. `hint` says
+    where that may not be what was meant.
+    """
+
+    here: str
+    there: str
     code: trace.Code
     against: trace.Code
     replayed: Replayed
+    hint: str | None = None
 
 
 def diff(bundle: Bundle, against: str, closed: bool = False) -> Compared:
@@ -43,16 +50,28 @@ def diff(bundle: Bundle, against: str, closed: bool = False) -> Compared:
     """
     with (
         tempfile.TemporaryDirectory(prefix="linewarden-") as folder,
-        _package(_own_package()) as here,
-        _other_side(against) as there,
+        _package(_own_package()) as ours_at,
+        _other_side(against) as (theirs_at, there),
     ):
         path = os.path.join(folder, "this.incident.jsonl.gz")
         write_bundle(path, bundle.header, bundle.records, bundle.trailer)
         asked = [path, *(["--closed"] if closed else [])]
-        ours, our_decisions = trace.read(_printed("this side", here, asked))
-        theirs, their_decisions = trace.read(_printed("the other side", there, asked))
+        ours, our_decisions = trace.read(_printed("this side", ours_at, asked))
+        theirs, their_decisions = trace.read(_printed("the other side", theirs_at, asked))
     found = compare_traces(their_decisions, our_decisions, len(bundle.records))
-    return Compared(ours, theirs, found)
+    here = str(_own_package())
+    return Compared(here, there, ours, theirs, found, _hint(here, there))
+
+
+def _hint(here: str, there: str) -> str | None:
+    """What to know where the code that was compared may not be the code that was meant."""
+    if here == there:
+        return "both sides are the same folder"
+    cwd = Path.cwd()
+    around = next((str(one) for one in (cwd, *cwd.parents) if _is_package(one)), here)
+    if around in (here, there):
+        return None
+    return f"the code in {around} was not compared; for that, give it to --against or install it"
 
 
 def _printed(side: str, importable: Path, asked: list[str]) -> list[bytes]:
@@ -106,8 +125,8 @@ def _package(folder: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _other_side(against: str) -> Iterator[Path]:
-    """Where the other package can be imported from."""
+def _other_side(against: str) -> Iterator[tuple[Path, str]]:
+    """Where the other package can be imported from, and which code that is."""
     if not against.strip():
         raise InputError("--against is empty", hint="give a folder or a git ref")
     path = Path(against)
@@ -116,37 +135,49 @@ def _other_side(against: str) -> Iterator[Path]:
         for folder in (path, path / name):
             if _is_package(folder):
                 with _package(folder.resolve()) as found:
-                    yield found
+                    yield found, str(folder.resolve())
                 return
         raise InputError(
             "the folder holds no linewarden that can replay",
             hint="give a checkout, or a folder that linewarden is installed in",
         )
     with tempfile.TemporaryDirectory(prefix="linewarden-") as made:
-        _check_out(against, Path(made))
-        with _package(Path(made)) as found:
-            yield found
+        checkout, there = _checked_out(against, Path(made))
+        with _package(checkout) as found:
+            yield found, there
 
 
 def _is_package(folder: Path) -> bool:
     return all((folder / part).exists() for part in _PARTS)
 
 
-def _check_out(ref: str, folder: Path) -> None:
-    """Lay the tree of a git ref into a folder; the working tree is not touched."""
-    for around in (Path.cwd(), _own_package()):
-        top = _git(around, "rev-parse", "--show-toplevel").decode().strip()
+def _checked_out(ref: str, folder: Path) -> tuple[Path, str]:
+    """Lay the tree of a git ref out below a folder; return where, and which commit that is.
+
+    The working tree is not touched. What the repository around has by that name may be no
+    linewarden: then it is one of linewarden's own.
+    """
+    known = False
+    for number, around in enumerate((Path.cwd(), _own_package())):
+        top = _git(around, "rev-parse", "--show-toplevel")
         commit = _git(around, "rev-parse", "--verify", "--end-of-options", ref + "^{commit}")
-        if top and commit:
-            tree = _git(Path(top), "archive", "--format=tar", commit.decode().strip())
+        if not (top and commit):
+            continue
+        known = True
+        repository, checkout = os.fsdecode(top).rstrip("\n"), folder / str(number)
+        tree = _git(Path(repository), "archive", "--format=tar", commit.decode().strip())
+        try:
             with tarfile.open(fileobj=io.BytesIO(tree)) as archive:
-                archive.extractall(folder, filter="data")
-            if _is_package(folder):
-                return
-            raise InputError(
-                "at that ref there is no linewarden that can replay",
-                hint="take a ref since `linewarden replay` exists",
-            )
+                archive.extractall(checkout, filter="data")
+        except tarfile.TarError:  # an empty tree, or one that is no linewarden's for sure
+            continue
+        if _is_package(checkout):
+            return checkout, f"{commit.decode()[:12]} of {repository}"
+    if known:
+        raise InputError(
+            "at that ref there is no linewarden that can replay",
+            hint="take a ref since `linewarden replay` exists",
+        )
     raise InputError(
         "that is neither a folder nor a git ref of the repository around",
         hint="give the path of a checkout, or a branch, a tag or a commit",

@@ -1,7 +1,7 @@
 """Divergences: where today's decisions differ from those of a trace, and what that comes to.
 
-A trace is a row of `Decision`s. Two are compared record by record, by version. Of each record the
-most telling of the differing fields is told, the rule first, then the state:
+A trace is a row of `Decision`s. Two are compared record by record, by version. Of each record both
+rules are told, and the most telling of the other fields that differ, the state first:
 
 * `decision`: the rule, the changes of state or a reply's outcome differ,
 * `effect`: only the effects differ,
@@ -52,7 +52,8 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 class Divergence(msgspec.Struct, frozen=True):
     """Where two traces differ: `recorded` and `now` are the values of `field` then and now.
 
-    Where code raised, its rule says which class, and the value of the field `rule` says all.
+    The field is `rule` where no other differs, or where code raised: then the rule says which
+    class, and the value all.
     `decided` is all that is decided now; other fields of it may differ too.
     """
 
@@ -139,19 +140,18 @@ def _only(kind: Literal["missing", "extra"], decision: Decision) -> Divergence:
 
 def differ(was: Decision, now: Decision) -> Divergence | None:
     """The first difference of two decisions on one record, the most telling kind first."""
-    numbers = was.version, was.position
-    timing: Divergence | None = None
-    for kind, *values in _differences(was, now):
-        found = Divergence(kind, *numbers, was.rule, now.rule, *values, decided=now)
-        if kind != "timing":
-            return found
-        timing = timing or found
-    return timing
+    found = list(_differences(was, now))
+    if was.raised or now.raised or (was.rule != now.rule and not found):
+        found = [("decision", "rule", was.raised or was.rule, now.raised or now.rule)]
+    if not found:
+        return None
+    kind, field, recorded, value = min(found, key=lambda one: one[0] == "timing")
+    kind = kind if was.rule == now.rule else "decision"
+    numbers, rules = (was.version, was.position), (was.rule, now.rule)
+    return Divergence(kind, *numbers, *rules, field, recorded, value, now)
 
 
 def _differences(was: Decision, now: Decision) -> Iterator[tuple[Kind, str, Any, Any]]:
-    if was.rule != now.rule:
-        yield "decision", "rule", was.raised or was.rule, now.raised or now.rule
     decided = [
         *_paths("changes", was.changes, now.changes),
         *_paths("settled", was.settled, now.settled),

@@ -24,6 +24,9 @@ from .telling import harmless, tell_one
 
 SUFFIX = ".incident.jsonl.gz"
 
+DIFFERENCES_MAX = 1_000
+"""What one review may hold: more can't be reviewed, and is more to keep than the bundle itself."""
+
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Differences that were reviewed: by whom, when (UTC) and why, of which bundle (its chain)."""
@@ -77,7 +80,14 @@ def _expected(path: str | os.PathLike[str], chain: str) -> list[Divergence]:
             f"{accepted_beside(path)} was written for another bundle",
             hint="accept this one, or delete that file",
         )
-    return reviews[-1].divergences if reviews else []
+    accepted = reviews[-1].divergences if reviews else []
+    if any(one.decided is None for one in accepted):
+        raise InputError(
+            f"{accepted_beside(path)} is of an older form, without the decisions themselves "
+            f"(accepted by {reviews[-1]})",
+            hint="accept it anew",
+        )
+    return accepted
 
 
 def differences(path: str | os.PathLike[str]) -> list[str]:
@@ -152,11 +162,16 @@ def accept(path: str | os.PathLike[str], reason: str, by: str, at: str, build: s
 
 
 def _check_decided(divergences: list[Divergence]) -> None:
-    """Refuse what no review can call intended."""
+    """Refuse what no review can call intended, and more than one can hold."""
     if any(one.kind in ("schema", "self") or one.raises for one in divergences):
         raise InputError(
             "no decision to hold: the code raises, or a record can't be read or contradicts itself",
             hint="`linewarden replay` tells which",
+        )
+    if len(divergences) > DIFFERENCES_MAX:
+        raise InputError(
+            f"{len(divergences)} differences are too many to review: at most {DIFFERENCES_MAX}",
+            hint="`linewarden minimise --keep diverges` leaves the fewest records that show it",
         )
 
 

@@ -1,6 +1,7 @@
 """What code under trial raises, told so that it can be found: class, message and place.
 
-It goes into traces, so it is the same in every process, and it may be shown to anybody.
+It goes into traces, so it is the same in every process. What is personal by its shape and folders
+without spaces in their names are taken out; a name in words is not known for one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ import traceback
 from ...statemachine.outcome import Outcome
 from ...statemachine.redaction import redact
 from .sealed import PACKAGE
+from .telling import harmless
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]+")
-_FOLDERS = re.compile(r"(?<![\w.:/])/(?:[^/\s'\"]+/)+")
+_FOLDERS = re.compile(r"(?<![\w./])/+(?:[^/\s'\"]+/)+")
 _SET = re.compile(r"\{[^{}]*\}")
+_HIDDEN = str.maketrans("{},", "\1\2\3")
+_SHOWN = str.maketrans("\1\2\3", "{},")
+_DEEP_MAX = 8
+"""Sets within sets that are put in order."""
 
 
 class Raised(Outcome, frozen=True):
@@ -29,19 +35,25 @@ class Raised(Outcome, frozen=True):
 def raised(error: Exception) -> Raised:
     """An exception as the outcome of the code that raised it."""
     name = type(error).__name__
-    told = " ".join(f"{name}: {_message(error)}".split()).removesuffix(":")
+    told = harmless(" ".join(f"{name}: {_message(error)}".split()).removesuffix(":"))
     return Raised(f"(raised {name})", raised=f"{told} ({_place(error)})")
 
 
 def _message(error: Exception) -> str:
     """The message without what another process, machine or person would have otherwise in it."""
-    text = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", str(error)))
-    return redact(_SET.sub(_in_order, text))
+    try:
+        text = str(error)
+    except Exception as other:  # noqa: BLE001 - its message is code under trial as well
+        return f"(its message raises {type(other).__name__})"
+    text = _FOLDERS.sub("…/", _ADDRESS.sub("0x…", text))
+    for _ in range(_DEEP_MAX):
+        text = _SET.sub(_in_order, text)
+    return redact(text.translate(_SHOWN))
 
 
 def _in_order(found: re.Match[str]) -> str:
-    """A set prints in the order of its hashes."""
-    return "{" + ", ".join(sorted(found[0][1:-1].split(", "))) + "}"
+    """A set prints in the order of its hashes. What is in order is hidden from sets around it."""
+    return ("{" + ", ".join(sorted(found[0][1:-1].split(", "))) + "}").translate(_HIDDEN)
 
 
 def _place(error: Exception) -> str:

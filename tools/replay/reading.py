@@ -15,6 +15,7 @@ import msgspec
 from ...eventstore import Record, codec
 from ...eventstore.bundle_format import Bundle, FutureSchema
 from ...eventstore.upcast import upcast_record
+from ...projections.content import Decided
 from ...statemachine.account import Account, due_of, evolve, pending_timers
 from ...statemachine.outcome import Outcome
 from ...statemachine.stimuli import KINDS, Stimulus, TimerFired, TimerName
@@ -38,6 +39,7 @@ class Content(msgspec.Struct, frozen=True, gc=False):
 
     stimulus: AnyStimulus
     outcome: msgspec.Raw
+    causation: int | None = None
     epoch: int = 0
     schema: int = 1
 
@@ -59,6 +61,7 @@ class Fed(msgspec.Struct, frozen=True, gc=False):
 
 _decode = msgspec.json.Decoder(Content).decode
 _outcome = msgspec.json.Decoder(Outcome).decode
+_typed = msgspec.json.Decoder(Decided).decode
 
 
 def content_of(record: Record) -> Content:
@@ -81,8 +84,9 @@ def content_of(record: Record) -> Content:
 
 
 def outcome_of(record: Record, content: Content) -> Outcome:
-    """The outcome as it was recorded, its changes as plain data."""
+    """The outcome as it was recorded, its changes as plain data; of the right types at least."""
     try:
+        _typed(content.outcome)
         return _outcome(content.outcome)
     except msgspec.MsgspecError as error:
         raise _unreadable(record, error) from None

@@ -27,6 +27,7 @@ from ...statemachine.errors import LinewardenError
 from ...statemachine.machine import Lookup, compiled_step
 from ...statemachine.outcome import Outcome
 from ...statemachine.stimuli import Stimulus, TimerFired, TimerName, name_of
+from . import sealed
 from .divergence import Decision, Divergence, Replayed, compare_traces, differ, summed
 from .raised import raised
 from .reading import (
@@ -149,10 +150,13 @@ def _replay_open(bundle: Bundle, step: Lookup) -> Replayed:
 
 def _tried(account: Account, stimulus: Stimulus, step: Lookup) -> tuple[Outcome, Account]:
     """What is decided; `Raised` where the code under trial raises."""
+    sealed.deciding = True
     try:
         return decide(account, stimulus, step)
     except Exception as error:  # noqa: BLE001 - whatever code under trial raises is a finding
         return raised(error), account
+    finally:
+        sealed.deciding = False
 
 
 def _schema(record: Record, error: Unreadable) -> Divergence:

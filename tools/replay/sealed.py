@@ -1,12 +1,14 @@
 """The seal of a replay: while it holds, no effect can be performed.
 
 What could perform one, the gateway with its drivers and the WhatsApp library, can't be imported;
-no socket can be made or used, and no process started. The seal is the process's own promise against
-mistakes, not a prison: nothing of a bundle is ever executed, so there is nobody to lock up.
+no socket can be made or used, and no process started. While a decision runs, nothing can be written
+to a file, deleted or killed either. The seal is the process's own promise against mistakes, not a
+prison: nothing of a bundle is ever executed, so there is nobody to lock up.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,13 +30,28 @@ _ACTS = (
 )  # fmt: skip
 """Beginnings of the audit events (PEP 578) by which a process reaches others."""
 
+_DEEDS = (
+    "os.chmod", "os.chown", "os.kill", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir",
+    "os.symlink", "os.truncate", "os.utime", "shutil.", "sqlite3.connect",
+)  # fmt: skip
+"""Beginnings of those by which it changes files or ends processes; commands write what they found,
+so these are refused in decisions only."""
+
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+
+deciding = False
+"""Whether code under trial decides just now."""
+
 
 class Sealed(ImportError):
     """A replay performs no effects, so what performs them can't be imported in it."""
 
 
-class EffectRefused(RuntimeError):
-    """A replay performs no effects: it opens no sockets and starts no processes."""
+class EffectRefused(PermissionError):
+    """A replay performs no effects: it reaches nobody, and while it decides it changes no file.
+
+    As an error of the system it does not disturb an import, which goes on where it can't cache.
+    """
 
 
 class _Finder(MetaPathFinder):
@@ -61,9 +78,17 @@ def is_sealed() -> bool:
     return _FINDER in sys.meta_path
 
 
-def _watch(event: str, _arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_ACTS) and is_sealed():
-        raise EffectRefused(f"{event}: {EffectRefused.__doc__}")
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    acts = event.startswith(_ACTS) or (deciding and _changes(event, arguments))
+    if acts and is_sealed():
+        raise EffectRefused(f"{event}: a replay performs no effects")
+
+
+def _changes(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether a process changes a file by this, or ends another."""
+    if event == "open":  # its arguments are the path, the mode and the flags
+        return bool(arguments[2] & _WRITING)
+    return event.startswith(_DEEDS)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 from xml.etree import ElementTree
 
+import msgspec
+
 from ...statemachine.policy import NS
 from .. import wording
 from ..moments import clock, is_instant, span
@@ -26,15 +28,16 @@ _WORDS = {
 
 
 def tell_one(divergence: Divergence) -> str:
-    """One divergence in one line: where, what kind, the rules, and the first differing field."""
+    """One divergence in one line: where, what kind, and the rules, or the first differing field."""
     one = divergence
     where = f"position {one.position}" if one.position else "a timer that the log doesn't have"
     told = f"{where}: {one.kind}"
-    if one.rule != one.rule_now and one.kind not in ("schema", "self"):
+    ruled = one.rule != one.rule_now and one.kind not in ("schema", "self")
+    if ruled:
         told += f", {_rule(one, 'recorded')} -> {_rule(one, 'now').removeprefix('rule ')}"
     elif one.rule is not None:
         told += f", rule {one.rule}"
-    if one.field != "rule":
+    if one.field != "rule" and not (ruled and one.kind == "decision"):
         told += ", " + " ".join(_field(one))
     return harmless(told)
 
@@ -95,11 +98,21 @@ def _field(one: Divergence) -> tuple[str, str]:
 
 
 def _shown(path: str, value: Any) -> str:
-    text = "none" if value is None else str(_readable(path, value))
     if value == ABSENT and path.startswith("changes.") and path.count(".") == 1:
-        text = "(unchanged)"
+        return "(unchanged)"
+    text = _plain(path, value)
+    if isinstance(value, dict) and value:
+        fields = {name: _plain(name, inner) for name, inner in value.items()}
+        effect = [fields.pop("effect")] if "effect" in fields else []
+        text = " ".join([*effect, *(f"{name}={inner}" for name, inner in fields.items())])
     rest = len(text) - VALUE_CHARACTERS_MAX
     return text if rest <= 0 else f"{text[:VALUE_CHARACTERS_MAX]}… ({rest} more characters)"
+
+
+def _plain(path: str, value: Any) -> str:
+    """A value as text: an instant as a time, what has parts as JSON."""
+    value = "none" if value is None else _readable(path, value)
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _readable(path: str, value: Any) -> Any:

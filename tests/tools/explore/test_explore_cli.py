@@ -54,6 +54,7 @@ def test_what_if_tells_what_would_have_been(night: str) -> None:
     ]
     assert call(cli.what_if, night, "--set", "13.detail=x").exit_code == 0
     assert call(cli.what_if, night, "--set", "13.code=440").exit_code == 2
+    assert "no timer" in call(cli.what_if, "--help").output
     bad = call(cli.what_if, night, "--drop", "99")
     assert bad.exit_code == 2 and "hint: its positions are from 1 to 13" in bad.output
 

@@ -6,9 +6,12 @@ import pytest
 from msgspec.structs import replace
 
 from linewarden.eventstore.bundle_format import Bundle
+from linewarden.statemachine.account import TIMERS
 from linewarden.statemachine.outcome import Settled
+from linewarden.statemachine.policy import NS
 from linewarden.tools.explore.expression import Expression
-from linewarden.tools.explore.scene import Scene
+from linewarden.tools.explore.kinds import FIELDS, NAMED
+from linewarden.tools.explore.scene import ATTRIBUTES, NAMES, Scene
 from linewarden.tools.explore.words import WORDS, ExpressionError, words_of
 
 from ..replay.logs import steps_of
@@ -37,9 +40,16 @@ TRUE = {
         "0 < attempt <= 1 and attempt > -1",
         "timers['retry'] > at and 'retry' in timers and timers.retry == retry_at",
         "retry_at >= '2023-11-14T22:14' and retry_at < '2023-11-14T22:15'",
-        "hold is None and not (hold.until > '2000')",
+        "hold is None and not (hold.until > '2000-01-01')",
+        "at == '2023-11-14 22:14:30' == '2023-11-14T22:14:30.000000000Z' < retry_at",
+        "at in ('2023-11-14', '22:14:30') and at < '2023-11-14 23:00'",
+        "at > '2023-11-14 22:14:29.999999999' and at < '2023-11-14T22:14:30.000000001Z'",
+        "at == '2023-11-15T00:14:30+02:00' and '22:14' < at and hold.until != '22:15'",
+        "timers['retry'] == '22:14:32' and recorded.changes['retry_at'] < '22:14:33'",
+        "live == false and hold == null and own_doing != true and opened_at != none",
         "reply('r1').outcome == 'sent'",
-        "'retry' in rule and rule not in ['close.echo', 'close.late']",
+        "'retry' in rule and 'close' in stimulus and 'gap' in state and 'x' not in cause",
+        "rule not in ['close.echo', 'close.late']",
         "position == 7 and version == 7",
         "recorded.rule == rule and not diverges",
     ],
@@ -55,8 +65,9 @@ def test_what_is_so_is_true(bundle: Bundle, version: int, text: str) -> None:
     for step in steps[:version]:
         settled.update(step.decided.settled)
     scene = Scene(steps[version - 1], settled.get)
-    assert Expression(text)(scene)
-    assert not Expression(f"not ({text})")(scene)
+    seen = words_of(steps)
+    assert Expression(text, seen)(scene)
+    assert not Expression(f"not ({text})", seen)(scene)
 
 
 HOSTILE = [
@@ -140,6 +151,23 @@ def test_what_is_not_of_the_language_is_refused(text: str) -> None:
         ("changed in ('attempt', 'state')", "changed at character 1 holds several", "in changed"),
         ("count(effects) > 1", "no function 'count'", "len"),
         ("state ==", "can't be read at character", "for example"),
+        ("at >= 'yesterday'", "'yesterday' (at character 7) is no time", "02:56"),
+        ("retry_at in ('2023-11-14', '15m')", "'15m' (at character 28) is no time", "02:56"),
+        ("'' < before.since", "'' (at character 1) is no time", "02:56"),
+        ("timers.retry > 5", "'timers.retry' (at character 1) is a time, and never a number", "a"),
+        ("timers['retry'] > 5", "is a time, and never a number", "a time with a time"),
+        ("at > position", "'at' (at character 1) is a time, and never a number", "a time"),
+        ("cause == 5", "'cause' (at character 1) is text, and never a number", "with text"),
+        ("3 in (1, state)", "'3' (at character 1) is a number, and never text", "with a number"),
+        ("live == 'yes'", "'live' (at character 1) is yes or no, and never text", "not live"),
+        ("not live == 1", "'live' (at character 5) is yes or no, and never a number", "not live"),
+        ("hold == 'banned'", "'hold' (at character 1) is an object with fields", "text"),
+        ("state in 'connected'", "'connected' (at character 10) is no list", "or in ("),
+        ("'1' in attempt", "'attempt' (at character 8) is a number, and never a list", "text"),
+        ("5 in effects", "'5' (at character 1) is a number, and never text", "text"),
+        ("len(5) == 1", "'5' (at character 5) is a number, and never a list", "text"),
+        ("len(identity)", "'identity' (at character 5) is an object with fields", "text"),
+        ("controller > 3", "'controller' (at character 1) is text, and never a number", "text"),
         ("attempt + 1", "BinOp at character 1 is not part of the language", "comparisons"),
     ],
 )
@@ -183,8 +211,24 @@ def test_every_word_that_a_decision_writes_is_known(incidents: dict[str, Bundle]
 
 
 def test_what_has_no_order_is_told(bundle: Bundle) -> None:
-    """Text is not compared with a number by its size; nothing is smaller than what is not there."""
+    """A list has no size to compare by; nothing is smaller than what is not there."""
     scene = Scene(steps_of(bundle)[0], {}.get)
-    with pytest.raises(ExpressionError, match="text and a number at character 1 have no order"):
-        Expression("controller > 3")(scene)
-    assert not Expression("retry_at > '2000' or retry_at <= '2000'")(scene)
+    with pytest.raises(ExpressionError, match="a list or an object at character 1 have no order"):
+        Expression("changed > effects")(scene)
+    assert not Expression("retry_at > '2000-01-01' or retry_at <= '2000-01-01'")(scene)
+
+
+def test_a_time_without_a_day_asks_for_an_incident_of_one_day(bundle: Bundle) -> None:
+    """Where an incident is on two days, which one is meant has to be written."""
+    steps = steps_of(bundle)
+    later = replace(steps[-1].stimulus, at=steps[-1].stimulus.at + 86_400 * NS)
+    seen = words_of([*steps, replace(steps[-1], stimulus=later)])
+    with pytest.raises(ExpressionError, match=r"'22:14' \(at character 6\) is no time"):
+        Expression("at > '22:14'", seen)
+    Expression("at > '2023-11-14 22:14'", seen)
+
+
+def test_every_name_has_its_kind() -> None:
+    """What can be named is of one kind, and what stands behind a dot of some; so slips are told."""
+    assert NAMES.keys() <= NAMED.keys() and ATTRIBUTES - {*TIMERS} <= FIELDS.keys()
+    assert all(len(NAMED[name]) == 1 for name in NAMES)

@@ -193,8 +193,8 @@ def test_another_policy_is_another_fork(bundle: Bundle) -> None:
     """What is inside a field can be changed too; several changes are of one fork."""
     found = fork(bundle, sets=["1.policy.initial_s=0.5", "v1.policy.stability_s=30"])
     assert found.edits == [
-        "1 claimed: policy.initial_s null -> 0.5",
-        "1 claimed: policy.stability_s null -> 30",
+        "1 claimed: policy.initial_s none -> 0.5",
+        "1 claimed: policy.stability_s none -> 30",
     ]
     assert ("stability", at(61), at(31)) in [(one.what, one.then, one.now) for one in found.timers]
     assert ("retry", at(72), at(70.5)) in [(one.what, one.then, one.now) for one in found.timers]

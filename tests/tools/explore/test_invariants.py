@@ -7,11 +7,19 @@ import pytest
 from msgspec.structs import replace
 
 from linewarden.eventstore.bundle_format import Bundle
+from linewarden.statemachine import closes, closing
 from linewarden.statemachine import outcome as out
+from linewarden.statemachine.account import Account
+from linewarden.statemachine.closes import CloseClass
+from linewarden.statemachine.decision import decide
 from linewarden.statemachine.errors import InputError
 from linewarden.statemachine.identity import Identity
-from linewarden.statemachine.invariants import INVARIANTS, Past, judge_of
+from linewarden.statemachine.invariants import INVARIANTS, Past
 from linewarden.statemachine.lifecycle import State
+from linewarden.statemachine.parsing import parse
+from linewarden.statemachine.policy import NS
+from linewarden.statemachine.stimuli import Claimed
+from linewarden.tools.explore.minimise import judge_of
 from linewarden.tools.replay.replay import Step
 
 from ..replay.logs import steps_of
@@ -51,6 +59,7 @@ BROKEN: list[tuple[str, int, Callable[[Step], Step]]] = [
     ("epochs-rise", 7, lambda step: after(step, epoch=0)),
     ("epochs-rise", 7, lambda step: after(step, epoch=2)),
     ("epochs-rise", 7, lambda step: after(step, controller="B")),
+    ("epochs-rise", 1, lambda step: after(step, controller="Z")),
     ("superseded-only-closes", 7, lambda step: effect(step, out.Dial("Z", 1))),
     ("ends-absorb", 14, lambda step: effect(step, out.Dial("A", 1))),
     ("ends-absorb", 14, lambda step: after(step, state=State.CONNECTED)),
@@ -95,6 +104,35 @@ def test_a_step_that_breaks_an_invariant_is_found(
         past.take(step)
     assert judge(steps[version - 1], past) is None
     assert judge(change(steps[version - 1]), past)
+
+
+FORMS = [
+    {"stimulus": "replaced", "source": "whatsmeow"},
+    *(
+        {"stimulus": name, "source": source, **fields}
+        for name in ("closed", "dial_failed", "stream_error")
+        for source in ("whatsmeow", "baileys")
+        for fields in ({"code": 440}, {"code": "440"}, {"code": 503, "tag": "replaced"})
+    ),
+]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=range(len(FORMS)))
+def test_the_code_under_trial_is_not_asked_what_is_replaced(
+    monkeypatch: pytest.MonkeyPatch, form: dict[str, Any]
+) -> None:
+    """A code that takes every form of `replaced` for a lost network is found by its retry."""
+    judge = judge_of("replaced-no-retry")
+    stimulus = parse({"at": NS, "controller": "A", **form})
+    dialing = decide(Account(), Claimed(at=0, controller="A", holder="host"))[1]
+    decided, ended = decide(dialing, stimulus)
+    step = Step(2, 2, stimulus, None, decided, dialing, ended)
+    assert judge(step, Past(dialing)) is None
+    monkeypatch.setattr(closing, "classify", lambda _: CloseClass.TRANSIENT)
+    monkeypatch.setattr(closes, "classify", lambda _: CloseClass.TRANSIENT)
+    decided, waits = decide(dialing, stimulus)
+    assert waits.retry_at is not None
+    assert judge(replace(step, decided=decided, after=waits), Past(dialing))
 
 
 def test_every_invariant_is_put_to_the_test() -> None:

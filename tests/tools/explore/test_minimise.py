@@ -14,9 +14,9 @@ from linewarden.eventstore.bundle_format import Bundle
 from linewarden.statemachine import closing
 from linewarden.statemachine import stimuli as st
 from linewarden.statemachine.errors import InputError
-from linewarden.statemachine.invariants import Past, judge_of
+from linewarden.statemachine.invariants import Past
 from linewarden.tools.explore.causes import caused_by, closed, read
-from linewarden.tools.explore.minimise import minimise
+from linewarden.tools.explore.minimise import judge_of, minimise
 from linewarden.tools.explore.thinned import MARK, thinned
 from linewarden.tools.replay.replay import replay
 

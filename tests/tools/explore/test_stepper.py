@@ -100,7 +100,7 @@ def test_diff_compares_two_positions(stepper: Stepper) -> None:
     """Where the states after two records differ, and nothing where they don't."""
     rows = {row.split()[0]: row.split(maxsplit=1)[1] for row in stepper.do("diff 6 v7")}
     assert rows["state"] == "connected -> reconnect_gap"
-    assert rows["identity.pn"] == "idn_1 -> null"
+    assert rows["identity.pn"] == "idn_1 -> none"
     assert stepper.do("d 6 6") == ["nothing differs"]
 
 
@@ -139,11 +139,23 @@ def test_code_that_raises_is_told_with_its_place(
 
 
 def test_list_and_print(stepper: Stepper) -> None:
-    """The records around, and whether something is so here."""
+    """The records around, what something is here, and whether it is so."""
     stepper.do("go 7")
     assert [row.split()[0] for row in stepper.do("list 3")] == ["6", ">", "8"]
     assert stepper.do("print attempt == 1 and rule == 'close.transient.retry'") == ["yes"]
     assert stepper.do("print live") == ["no"]
+    assert stepper.do("print attempt") == ["1"]
+    assert stepper.do("print hold") == ["none"] == stepper.do("print effects")
+    assert stepper.do("print retry_at") == ["2023-11-14T22:14:32.000000000Z"]
+    assert [row.split()[0] for row in stepper.do("print close")] == [
+        "socket",
+        "at",
+        "kind",
+        "attempts",
+    ]
+    assert "state" in stepper.do("print changed")
+    stepper.do("go 1")
+    assert stepper.do("print effects") == ["dial controller=A socket=1"]
     for line in ("print reply('r9').outcome == 'sent'", "break 'r9' in replies"):
         with pytest.raises(InputError, match="no reply 'r9'"):
             stepper.do(line)

@@ -1,7 +1,6 @@
 """The commands of the replay: what people read, what programs read, and exit codes."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +17,9 @@ from linewarden.tools.render.cli import render
 from linewarden.tools.replay import cli, telling, trace
 from linewarden.tools.replay.divergence import Decision, Divergence, differ, summed
 
-from .logs import at, claimed, fired, incident_of, opened
-from .other_code import PACKAGE, changed_code
-from .saved import call, save, save_newer
+from .logs import at, claimed, incident_of, opened
+from .other_code import PACKAGE
+from .saved import call, save_newer
 from .test_mutations import retried
 
 
@@ -43,6 +42,7 @@ def test_what_diverged_first_is_told(night: str, monkeypatch: pytest.MonkeyPatch
         "  first       position 4 (version 4) was decided otherwise (decision)",
         "  then        rule close.replaced.conflict",
         "  now         rule close.transient.retry",
+        "  field       changes.state: conflict -> reconnect_gap",
         "  downstream  2 records after it differ too (2 decision)",
     ]
     told = json.loads(call(cli.replay, night, "--json", "--closed").output)
@@ -96,79 +96,6 @@ def test_a_bundle_of_the_future_has_an_exit_code_of_its_own(
     assert "its schema is 99" in result.output and "hint: " in result.output
 
 
-def test_diff_against_a_folder(night: str, tmp_path: Path) -> None:
-    """Two versions of the code decide in processes of their own, and are compared."""
-    there = changed_code(tmp_path / "there")
-    result = call(cli.diff, night, "--against", str(there))
-    assert result.exit_code == 1, result.output
-    versions, *lines = result.output.splitlines()
-    assert versions.startswith("here ") and ", there " in versions
-    assert lines == [
-        "night.incident.jsonl.gz: diverges, 6 records",
-        "  first       position 4 (version 4) was decided otherwise (decision)",
-        "  there       rule close.replaced.conflict",
-        "  here        rule close.replaced.conflict",
-        "  field       changes.state: reconnect_gap -> conflict",
-        "  downstream  2 records after it differ too (2 decision)",
-    ]
-    assert call(cli.diff, night, "--against", str(there / "linewarden"), "--closed").exit_code == 1
-    assert call(cli.diff, night, "--against", str(PACKAGE)).exit_code == 0
-
-
-def test_a_side_that_cant_replay_says_why(night: str, tmp_path: Path) -> None:
-    """Code that can't be imported, or read this bundle, is told with its error and its place."""
-    broken = changed_code(tmp_path / "broken", "ECHO_NS = ", "ECHO_NS = (", file="closing.py")
-    older = changed_code(tmp_path / "older", "SCHEMA = 1", "SCHEMA = 0", file="version.py")
-    result = call(cli.diff, night, "--against", str(broken))
-    assert result.exit_code == 2
-    assert "the other side can't replay: SyntaxError: '(' was never closed" in result.output
-    assert "(statemachine/closing.py:" in result.output
-    result = call(cli.diff, night, "--against", str(older))
-    assert result.exit_code == 2
-    assert "its schema is 1, and this linewarden knows up to 0" in result.output
-
-
-def test_a_closed_diff_counts_the_records_of_the_incident(tmp_path: Path) -> None:
-    """What the other side's clock does not fire is a record of the incident all the same."""
-    set_at = "stability_s: Number = {}"
-    there = changed_code(tmp_path / "there", set_at.format(60), set_at.format(90), file="policy.py")
-    path = save(incident_of(claimed(), opened(1), fired(61, "stability")), tmp_path)
-    open_loop, closed_loop = (
-        json.loads(call(cli.diff, path, "--against", str(there), "--json", *loop).output)
-        for loop in ([], ["--closed"])
-    )
-    assert [one["kind"] for one in closed_loop["replayed"]["divergences"]] == ["timing", "extra"]
-    assert open_loop["replayed"]["records"] == closed_loop["replayed"]["records"] == 3
-
-
-def git(folder: Path, *asked: str) -> None:
-    who = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    subprocess.run(["git", "-C", str(folder), *who, *asked], check=True, capture_output=True)
-
-
-@pytest.mark.skipif(shutil.which("git") is None, reason="a git ref needs git")
-def test_diff_against_a_git_ref(
-    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A ref of the repository around is laid out beside, and the working tree is not touched."""
-    checkout = changed_code(tmp_path / "there") / "linewarden"
-    git(checkout, "init", "--initial-branch", "main")
-    git(checkout, "add", ".")
-    git(checkout, "commit", "--message", "with a fault")
-    git(checkout, "tag", "v0")
-    monkeypatch.chdir(checkout / "tools")
-    result = call(cli.diff, night, "--against", "v0", "--json")
-    assert result.exit_code == 1, result.output
-    told = json.loads(result.output)
-    assert told["code"]["table"] != told["against"]["table"]
-    assert told["replayed"]["first"]["position"] == 4
-    unknown = call(cli.diff, night, "--against", "--upload-pack=x")
-    assert unknown.exit_code == 2 and "git ref" in unknown.output
-    (tmp_path / "empty").mkdir()
-    empty = call(cli.diff, night, "--against", str(tmp_path / "empty"))
-    assert empty.exit_code == 2 and "no linewarden" in empty.output
-
-
 def test_a_trace_is_read_back(night: str) -> None:
     """A process that prints a trace says which code it is, then one decision a line."""
     done = subprocess.run(
@@ -216,7 +143,12 @@ def test_instants_are_told_as_times() -> None:
     field = "changes.replies.r1"
     reply = Divergence("decision", 1, 1, rule, rule, field, {"deadline_at": at(2)}, None)
     assert telling.tell_one(reply).endswith(
-        "changes.replies.r1 {'deadline_at': '2023-11-14 22:13:22.000'} -> none"
+        "changes.replies.r1 deadline_at=2023-11-14 22:13:22.000 -> none"
+    )
+    effect = {"controller": "A", "effect": "dial", "socket": 2, "after": None, "for": ["a", 1]}
+    dial = Divergence("effect", 1, 1, rule, rule, "effects[0]", "(nothing)", effect)
+    assert telling.tell_one(dial).endswith(
+        'effects[0] (nothing) -> dial controller=A socket=2 after=none for=["a",1]'
     )
     unset = Divergence("decision", 1, 1, rule, rule, "changes.retry_at", at(2), "(nothing)")
     assert telling.tell_one(unset).endswith("2023-11-14 22:13:22.000 -> (unchanged)")

@@ -14,7 +14,7 @@ from linewarden.statemachine import closing
 from linewarden.statemachine.closes import CloseClass
 from linewarden.statemachine.draft import Draft
 from linewarden.statemachine.policy import NS
-from linewarden.tools.replay import cli
+from linewarden.tools.replay import cli, fixture
 from linewarden.tools.replay.fixture import accepted_beside
 
 from .logs import claimed, closed, fired, incident_of, opened
@@ -125,6 +125,41 @@ def test_a_review_is_never_lost(night: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.undo()
     assert accept("as it was").output.startswith("accepted 0 differences in ")
     assert call(cli.replay_all, str(Path(night).parent)).exit_code == 0
+
+
+def test_a_review_without_decisions_is_no_review(
+    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A review of an older form holds no decision to compare with: it is told, and made anew."""
+    monkeypatch.setattr(closing, "classify", retried)
+    assert call(cli.accept, night, "--reason", "a retry now", "--by", "first").exit_code == 0
+    reviews = json.loads(accepted_beside(night).read_text())
+    for one in reviews[0]["divergences"]:
+        del one["decided"]
+    accepted_beside(night).write_text(json.dumps(reviews))
+    result = call(cli.replay_all, str(tmp_path))
+    assert result.exit_code == 2
+    assert "is of an older form" in result.output and "accepted by first on" in result.output
+    assert "(accept it anew)" in result.output
+    assert call(cli.accept, night, "--reason", "a retry still").exit_code == 0
+    assert call(cli.replay_all, str(tmp_path)).exit_code == 0
+
+
+def test_a_review_is_of_what_can_be_reviewed(
+    night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More differences than a review holds are refused, with the way to fewer; nothing is left."""
+    monkeypatch.setattr(closing, "classify", retried)
+    monkeypatch.setattr(fixture, "DIFFERENCES_MAX", 2)
+    for result in (
+        call(cli.accept, night, "--reason", "a 440 is a retry now"),
+        call(cli.mktest, night, "--out", str(tmp_path / "kept")),
+    ):
+        assert result.exit_code == 2 and "3 differences are too many" in result.output
+        assert "linewarden minimise" in result.output
+    assert os.listdir(tmp_path) == [Path(night).name]
+    monkeypatch.setattr(fixture, "DIFFERENCES_MAX", 3)
+    assert call(cli.accept, night, "--reason", "a 440 is a retry now").exit_code == 0
 
 
 def test_what_raises_is_no_decision_to_hold(

@@ -91,15 +91,16 @@ def nothing(*_: Any, **__: Any) -> None:
 
 
 MUTATIONS = [
-    ("au-001-echo-chain-main", closing, "ECHO_NS", 0, (7, "decision", "close.echo", "rule")),
+    ("au-001-echo-chain-main", closing, "ECHO_NS", 0,
+     (7, "decision", "close.echo", "changes.close")),
     ("tr-05-440-every-5s-main", closing, "classify", retried,
-     (4, "decision", "close.replaced.conflict", "rule")),
+     (4, "decision", "close.replaced.conflict", "changes.state")),
     ("au-001-echo-chain-main", policy, "_delay", lambda *rung: 2 * delay(*rung),
      (5, "timing", "close.transient.retry", "changes.retry_at")),
     ("au-070-overlap-rules-main", replies, "overlap", lambda *_: True,
-     (24, "decision", "reply.refused", "rule")),
+     (24, "decision", "reply.refused", "settled.r5")),
     ("oc-078-unknown-code-is-bounded-main", closing, "UNKNOWN_CLOSES_MAX", 100,
-     (41, "decision", "close.gave_up", "rule")),
+     (41, "decision", "close.gave_up", "changes.state")),
     ("au-056-operator-while-waiting-main", Draft, "reset_counters", nothing,
      (9, "decision", "restart.granted", "changes.attempt")),
     ("au-001-echo-chain-main", Draft, "notify", nothing,
@@ -109,11 +110,11 @@ MUTATIONS = [
     ("nw-027-service-stopped-and-started-main", replies, "expire_held", nothing,
      (7, "decision", "service.stopped", "settled.r2")),
     ("au-045-own-doing-exactly-15-main", closing, "_is_own_doing", lambda _: False,
-     (11, "decision", "close.replaced.own_doing", "rule")),
+     (11, "decision", "close.replaced.own_doing", "changes.state")),
     ("au-069-crash-after-a-relink-main", hosting, "_ask_again", nothing,
      (13, "effect", "service.started.ended", "effects[0]")),
     ("au-017-window-30-0-is-inside-main", closing, "is_pairing_401", lambda _: False,
-     (20, "decision", "close.restart.retry", "rule")),
+     (20, "decision", "close.restart.retry", "changes.state")),
 ]  # fmt: skip
 
 

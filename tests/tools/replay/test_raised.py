@@ -76,6 +76,10 @@ def test_a_diff_tells_what_the_other_side_raises(
         ("called +1 555 010 0001", "called [number]"),
         ("no /srv/some-one/linewarden/x.py here", "no …/x.py here"),
         ("<object at 0x7f00deadbeef>\n  more", "<object at 0x…> more"),
+        ("open file:///srv/anna/secret/x.db", "open file:…/x.db"),
+        ("path:/srv/anna/x", "path:…/x"),
+        ("x {'b', frozenset({'d', 'c'}), 'a'}", "x {'a', 'b', frozenset({'c', 'd'})}"),
+        ("red \x1b[31m", r"red \x1b[31m"),
         ("", ""),
     ],
 )
@@ -90,3 +94,14 @@ def test_a_long_message_is_cut() -> None:
     assert len(raised(ValueError("so long " * 1000)).raised) <= 200 + len(
         "ValueError:  (at no line of linewarden)"
     )
+
+
+def test_a_message_that_raises_is_told() -> None:
+    """The message of an exception is code under trial, too: the replay goes on."""
+
+    class Silent(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    told = "Silent: (its message raises RuntimeError) (at no line of linewarden)"
+    assert raised(Silent()).raised == told

@@ -8,6 +8,7 @@ import pytest
 
 from linewarden.eventstore import NewRecord, codec, upcast
 from linewarden.eventstore.bundle_reading import read_bundle
+from linewarden.tools.explore.causes import read
 from linewarden.tools.replay import reading
 from linewarden.tools.replay.fixture import differences
 from linewarden.tools.replay.reading import Unreadable, content_of
@@ -108,3 +109,26 @@ def test_a_record_of_the_future_is_refused() -> None:
     with pytest.raises(Unreadable, match="record 1 ") as raised:
         content_of(record)
     assert raised.value.position == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"retry_at": "soon"}, {"stability_at": {}}, {"replies": {"r1": 1}}, {"lingering": [1]}],
+    ids=str,
+)
+def test_an_outcome_of_wrong_types_is_told_where_it_stands(changes: dict[str, Any]) -> None:
+    """Whoever forged a bundle gets no traceback, in either loop: the record can't be read."""
+    bundle = incident_of(claimed(), opened(1), closed(2))
+    news = []
+    for record in bundle.records:
+        content = codec.decode(record.body)
+        if record.version == 2:
+            content["outcome"]["changes"] |= changes
+        head = (record.id, record.at, record.type, record.state, None)
+        news.append(NewRecord(*head, codec.encode(content)))
+    forged = bundle_of(news)
+    for loop in (False, True):
+        [told] = replay(forged, closed=loop).divergences
+        assert (told.kind, told.position) == ("schema", 2)
+    with pytest.raises(Unreadable, match="record 2 "):
+        read(forged)

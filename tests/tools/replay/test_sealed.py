@@ -2,16 +2,24 @@
 
 import importlib
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from linewarden.eventstore.bundle_format import Bundle
 from linewarden.eventstore.bundle_writing import write_bundle
-from linewarden.tools.replay import sealed
+from linewarden.statemachine import closing
+from linewarden.tools.replay import cli, sealed
+
+from .other_code import changed_code
+from .saved import call
 
 WATCHED = """
 import sys
@@ -44,6 +52,13 @@ try:
     linewarden.Linewarden
 except ImportError as error:
     print(type(error).__name__)
+"""
+
+LAZY = """
+import sys
+from linewarden.tools.replay import cli, replay
+print(not {"colorsys", "linewarden.projections.why"} & set(sys.modules))
+cli.replay.main(sys.argv[1:])
 """
 
 
@@ -82,6 +97,59 @@ def test_nothing_reaches_out() -> None:
         with pytest.raises(sealed.EffectRefused):
             os.fork()
     socket.socket().close()
+
+
+DEEDS: dict[str, Callable[[Path], Any]] = {
+    "open": lambda folder: (folder / "made").write_text("x"),
+    "os.open": lambda folder: os.open(folder / "made", os.O_CREAT | os.O_RDWR),
+    "os.remove": lambda folder: os.remove(folder / "there"),
+    "os.truncate": lambda folder: os.truncate(folder / "there", 0),
+    "os.rename": lambda folder: os.replace(folder / "there", folder / "made"),
+    "os.mkdir": lambda folder: os.mkdir(folder / "made"),
+    "shutil": shutil.rmtree,
+    "sqlite3": lambda folder: sqlite3.connect(folder / "made"),
+    "os.kill": lambda _: os.kill(os.getpid(), 0),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS)
+def test_a_decision_changes_no_file(
+    deed: str, night: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What code under trial writes, deletes or kills is refused, and told as what it raised."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "there").write_text("as it was")
+    monkeypatch.setattr(closing, "classify", lambda _: DEEDS[deed](folder))
+    result = call(cli.replay, night)
+    assert result.exit_code == 1
+    assert "raised EffectRefused: " in result.output
+    assert [(one.name, one.read_text()) for one in folder.iterdir()] == [("there", "as it was")]
+    with sealed.sealed():
+        DEEDS[deed](folder)
+
+
+def test_a_decision_may_load_modules(night: str, tmp_path: Path) -> None:
+    """Code that imports where it decides is replayed, also where nothing of it was compiled yet."""
+    there = changed_code(
+        tmp_path / "there",
+        "    kind = _class_of(d)\n",
+        "    import colorsys\n    from ..projections import why\n    kind = _class_of(d)\n",
+        file="closing.py",
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LAZY, night],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(there),
+            "PYTHONPYCACHEPREFIX": str(tmp_path / "compiled"),
+            "PYTHONDONTWRITEBYTECODE": "",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines() == ["True", "night.incident.jsonl.gz: the same, 6 records"]
 
 
 def test_a_process_that_was_sealed_stays_sealed() -> None:
