@@ -14,6 +14,7 @@ from linewarden.eventstore.sqlite import SQLiteStore
 from linewarden.eventstore.sqlite_reader import SQLiteReader
 from linewarden.eventstore.verify import Report, verify
 
+from .anchoring import tamper
 from .material import Make
 
 RECORDS = 60
@@ -34,18 +35,6 @@ def written(path: Path, make: Make) -> Path:
                 vault=[ENTRY] if n == 3 else [],
             )
     return path
-
-
-def tamper(path: Path, *statements: str) -> None:
-    """Change a store as somebody with the machine could."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    for (name,) in connection.execute(
-        "SELECT name FROM sqlite_schema WHERE type = 'trigger'"
-    ).fetchall():
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(statement)
-    connection.close()
 
 
 def audit(path: Path, *, columns: bool = True) -> Report:

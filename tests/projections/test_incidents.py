@@ -12,10 +12,9 @@ from linewarden.projections.incidents import INCIDENTS_MAX, KINDS, Incident
 from linewarden.projections.projections import Projections
 from linewarden.projections.view import AccountView
 from linewarden.statemachine.policy import NS
-from linewarden.tools.scenario_file import read_scenario
-from linewarden.tools.scenario_run import Run
 
 from ..gateway.scripted import BERT, Bench
+from ..tools.incidents import played_out
 
 SCENARIOS = Path(__file__).resolve().parents[1] / "scenarios"
 
@@ -62,16 +61,9 @@ ON_FILE = sorted(path for kind in ("oc", "tr", "wm", "zc") for path in SCENARIOS
 @pytest.mark.parametrize("path", ON_FILE, ids=lambda path: path.stem)
 def test_the_real_incidents_are_found_and_the_calm_ones_are_not(path: Path) -> None:
     """Every scenario from the field gives the kinds of its row, and no others."""
-    scenario = read_scenario(path)
-    run = Run(scenario)
-    try:
-        for line in scenario.lines:
-            run.play(line)
-        run.advance(scenario.until)
+    with played_out(path) as run:
         views = Projections(run.service.store).rebuild_all().values()
         kinds = {found.kind for view in views for found in told(view, run.clock.now())}
-    finally:
-        run.close()
     expected = next((REAL[name] for name in REAL if path.stem.startswith(name + "-")), "")
     assert " ".join(sorted(kinds)) == expected
 

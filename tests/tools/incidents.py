@@ -1,5 +1,7 @@
 """Logs that scenarios leave, and bundles of them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from linewarden.eventstore.bundle_format import Bundle
@@ -27,21 +29,25 @@ def saved(bundle: Bundle, path: Path) -> Path:
     return path
 
 
-def bundles_of_scenario(path: Path) -> list[Bundle]:
-    """Play a scenario through the real service; the whole bundle of each account, by first record.
-
-    It plays on a virtual clock, so they are exported at the virtual instant at which it ends.
-    """
+@contextmanager
+def played_out(path: Path) -> Iterator[Run]:
+    """A scenario played through the real service on a virtual clock, to its virtual end."""
     scenario = read_scenario(path)
     run = Run(scenario)
     try:
         for line in scenario.lines:
             run.play(line)
         run.advance(scenario.until)
-        store, at = run.service.store, run.clock.now()
-        return [cut(store, account, at=at) for account in store.streams()]
+        yield run
     finally:
         run.close()
+
+
+def bundles_of_scenario(path: Path) -> list[Bundle]:
+    """The whole bundle of each account of a scenario, by first record, exported where it ends."""
+    with played_out(path) as run:
+        store, at = run.service.store, run.clock.now()
+        return [cut(store, account, at=at) for account in store.streams()]
 
 
 def bundle_of_scenario(path: Path, account: str | None = None) -> Bundle:
